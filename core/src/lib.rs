@@ -1,1 +1,19 @@
-//! core
+//! The domain of Breakwater: images, inventories, findings, policies, schedules and mitigation plans.
+//!
+//! Everything here is pure: no Kubernetes, no I/O, no clock, no randomness. Time is an argument.
+
+pub mod digest;
+pub mod finding;
+pub mod inventory;
+pub mod platform;
+pub mod printable;
+pub mod reference;
+pub mod scan;
+pub mod severity;
+
+pub use digest::Digest;
+pub use finding::{AffectedPackage, Finding, SeverityCounts};
+pub use inventory::Inventory;
+pub use platform::Platform;
+pub use reference::ImageReference;
+pub use severity::{Severity, SeveritySource};

@@ -1,0 +1,193 @@
+//! The inventory: what is inside one image of one platform. A scan Job posts it; the report store keeps it; matching reads it.
+//!
+//! The JSON names are part of the product's interface (`breakwater scan -o json`). An inventory never carries a secret's value.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, Platform};
+
+/// The version of this document's shape. Readers refuse a newer one.
+pub const SCHEMA_VERSION: u32 = 1;
+/// The largest inventory accepted, as raw JSON, in bytes. More is `incomplete`, never dropped silently.
+pub const MAX_INVENTORY: usize = 16 << 20;
+/// The most packages one inventory lists; the rest is reported in `unanalysed`.
+pub const MAX_PACKAGES: usize = 50_000;
+/// The most entries of `software`, `secrets` and `unanalysed` each.
+pub const MAX_ENTRIES: usize = 2_000;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inventory {
+    pub schema_version: u32,
+    pub image: ImageIdentity,
+    pub scanner: ScannerIdentity,
+    /// The distribution, from os-release. Absent in images without one (`FROM scratch`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub os: Option<OperatingSystem>,
+    pub layers: Vec<Layer>,
+    pub packages: Vec<Package>,
+    pub software: Vec<Software>,
+    #[serde(default)]
+    pub secrets: Vec<Secret>,
+    pub config: ImageConfig,
+    pub unanalysed: Vec<Unanalysed>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageIdentity {
+    /// As it was asked for: a canonical reference, or a source such as `rootfs:/x`.
+    pub reference: String,
+    /// Digest of the platform's manifest.
+    pub digest: Digest,
+    /// Digest of the image configuration: some nodes report only this one.
+    pub config_digest: Digest,
+    pub platform: Platform,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScannerIdentity {
+    pub name: String,
+    pub version: String,
+}
+
+/// os-release(5): `ID`, `VERSION_ID`, `PRETTY_NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OperatingSystem {
+    pub id: String,
+    pub version: String,
+    pub name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Layer {
+    /// Digest of the compressed blob, as the manifest names it.
+    pub digest: Digest,
+    /// Digest of the uncompressed tar (`rootfs.diff_ids`).
+    pub diff_id: Digest,
+    /// Compressed size in bytes.
+    pub size: u64,
+    /// The build instruction that made it, from the image's history, bounded and printable.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub created_by: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Package {
+    pub name: String,
+    pub version: String,
+    /// The OSV ecosystem with its release where it has one: `Debian:12`, `Alpine:v3.20`, `npm`, `PyPI`, `Go`.
+    pub ecosystem: String,
+    pub purl: String,
+    /// The source package, where it is not the package itself: distributions' advisories speak of sources (Debian) or origins (Alpine).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourcePackage>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub licenses: Vec<String>,
+    /// Digest of the layer that brought this version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<Digest>,
+    /// The file that says so, without leading slash.
+    pub path: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SourcePackage {
+    pub name: String,
+    pub version: String,
+}
+
+/// Software that a running application rarely needs and an intruder likes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Software {
+    pub set: SoftwareSet,
+    pub name: String,
+    pub path: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum SoftwareSet {
+    PackageManagers,
+    NetworkTools,
+    Shells,
+    Compilers,
+    Debuggers,
+}
+
+/// A secret found in a file: where, and by which rule. The fingerprint tells two secrets apart; the value is nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Secret {
+    pub rule: String,
+    pub path: String,
+    pub line: u32,
+    pub fingerprint: String,
+}
+
+/// The image's configuration (OCI image-spec, "Image Configuration"), as far as policies ask for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageConfig {
+    /// As written in the image: name or number, optionally `:group`. Empty means root.
+    #[serde(default)]
+    pub user: String,
+    /// Names of environment variables. Values stay in the image: they are where secrets are.
+    #[serde(default)]
+    pub env: Vec<String>,
+    #[serde(default)]
+    pub entrypoint: Vec<String>,
+    #[serde(default)]
+    pub cmd: Vec<String>,
+    #[serde(default)]
+    pub exposed_ports: Vec<String>,
+    #[serde(default)]
+    pub volumes: Vec<String>,
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+}
+
+impl ImageConfig {
+    /// Whether the image runs as root unless the pod says otherwise: no user, `root` or uid 0, whatever the group.
+    #[must_use]
+    pub fn runs_as_root(&self) -> bool {
+        let user = self.user.split(':').next().unwrap_or_default();
+        user.is_empty() || user == "root" || user.parse::<u64>().is_ok_and(|uid| uid == 0)
+    }
+}
+
+/// Something that could not be read, and why. Policies decide whether that matters; it is never silent.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Unanalysed {
+    pub path: String,
+    pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ImageConfig;
+
+    #[test]
+    fn root_has_many_spellings() {
+        for (user, root) in [
+            ("", true),
+            ("root", true),
+            ("0", true),
+            ("00", true),
+            ("0:5", true),
+            ("root:x", true),
+            ("1", false),
+            ("app", false),
+            ("65532:0", false),
+        ] {
+            let config = ImageConfig { user: user.into(), ..ImageConfig::default() };
+            assert_eq!(config.runs_as_root(), root, "{user:?}");
+        }
+    }
+}

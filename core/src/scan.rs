@@ -1,0 +1,214 @@
+//! The words between the operator and its scan Jobs: the question, what the Job offers, what it reports.
+//!
+//! A scan pod reads hostile bytes, so intake takes nothing on trust: manifests travel as bytes and are hashed by the receiver, and only
+//! what those bytes name may be posted afterwards.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, ImageReference, Inventory, Platform};
+
+/// The audience of the token a scan pod presents to intake; it is good for nothing else.
+pub const INTAKE_AUDIENCE: &str = "breakwater-intake";
+/// The largest manifest or index accepted, in bytes (distribution-spec recommends 4 MiB).
+pub const MAX_MANIFEST: usize = 4 << 20;
+/// The most images one Job is asked about.
+pub const MAX_IMAGES: usize = 100;
+
+/// `POST`: a Job offers the manifest bytes it fetched; the answer says which inventories are wanted.
+pub const OFFER_PATH: &str = "/v1/offer";
+/// `POST`, body zstd-compressed JSON: an inventory.
+pub const INVENTORY_PATH: &str = "/v1/inventory";
+/// `POST`: how the scan of one image ended. The last word about it.
+pub const OUTCOME_PATH: &str = "/v1/outcome";
+
+/// What a Job is asked. Frozen into the Job when it is made; holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Question {
+    /// UID of the ScanJob that asks.
+    pub scan_job: String,
+    pub images: Vec<ImageReference>,
+    /// Platforms to scan; an image without one of them reports that.
+    pub platforms: Vec<Platform>,
+    pub registry: RegistryAccess,
+    /// Base URL of intake.
+    pub intake: String,
+    /// Seconds for the whole Job.
+    pub timeout_seconds: u32,
+}
+
+/// How the one registry of a question may be spoken to. Comes from the operator's configuration, never from a tenant.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RegistryAccess {
+    /// Plain HTTP.
+    #[serde(default)]
+    pub insecure: bool,
+    /// Private and loopback addresses are refused unless the operator's configuration allows them for this host.
+    #[serde(default)]
+    pub allow_private_addresses: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+}
+
+/// Manifest bytes as fetched, base64 in JSON. `index` is absent when the reference names a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Offer {
+    pub image: ImageReference,
+    #[serde(default, with = "base64_option", skip_serializing_if = "Option::is_none")]
+    pub index: Option<Vec<u8>>,
+    /// The manifest of each wanted platform that the image has.
+    pub manifests: Vec<OfferedManifest>,
+    /// Wanted platforms that the image does not have.
+    #[serde(default)]
+    pub absent: Vec<Platform>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OfferedManifest {
+    pub platform: Platform,
+    #[serde(with = "base64_bytes")]
+    pub bytes: Vec<u8>,
+}
+
+/// The answer to an offer: digests of manifests whose inventory is wanted, and those of which a current one is there already.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferAnswer {
+    pub needed: Vec<Digest>,
+    pub current: Vec<Digest>,
+}
+
+/// A posted inventory and the reference it answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PostedInventory {
+    pub image: ImageReference,
+    pub inventory: Inventory,
+}
+
+/// How the scan of one image ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Outcome {
+    pub image: ImageReference,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<ScanFailure>,
+}
+
+/// Why an image could not be scanned, in words a person understands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ScanFailure {
+    pub stage: ScanStage,
+    pub reason: FailureReason,
+    /// One line, at most 512 characters: which host, repository, digest or layer, and what to do.
+    pub message: String,
+    /// The registry's own `Retry-After`, in seconds, at most one day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ScanStage {
+    Resolve,
+    Pull,
+    Analyse,
+    Report,
+}
+
+/// The reason shown in `status.conditions[].reason`, `status.failures[].reason` and metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum FailureReason {
+    /// The registry's host name has no address.
+    HostUnknown,
+    /// No connection, or it broke off.
+    ConnectionFailed,
+    /// The registry's certificate is not trusted.
+    TlsFailed,
+    /// The address is loopback, link-local or private, and the operator's configuration does not allow it for this host.
+    AddressRefused,
+    /// 401: credentials are missing or wrong.
+    Unauthorized,
+    /// 403.
+    Forbidden,
+    /// 404: no such repository, tag or digest.
+    NotFound,
+    /// 429.
+    RateLimited,
+    /// 5xx.
+    RegistryUnavailable,
+    /// The answer is no registry's: HTML, or not the JSON that was asked for.
+    NotARegistry,
+    /// Slower than the lowest rate accepted, or past the deadline.
+    TimedOut,
+    /// A body larger than its bound.
+    TooLarge,
+    /// The bytes do not have the digest they were asked by.
+    DigestMismatch,
+    /// A manifest that does not follow its specification.
+    ManifestInvalid,
+    /// A media type that is not read (Docker schema 1, foreign layers, unknown compression).
+    UnsupportedMediaType,
+    /// None of the wanted platforms.
+    PlatformMissing,
+    /// An artifact, not a container image: a Helm chart, an SBOM, a signature.
+    NotAnImage,
+    /// A layer that does not inflate, or whose tar breaks off.
+    LayerCorrupt,
+    /// The Job ended without a word: killed, out of memory, past its deadline.
+    ScannerDied,
+    /// Intake refused what the Job reported.
+    Refused,
+    /// A credential file that cannot be used.
+    CredentialsInvalid,
+}
+
+impl FailureReason {
+    /// Whether trying again, without anybody doing anything, may end better.
+    #[must_use]
+    pub fn is_retryable(self) -> bool {
+        matches!(
+            self,
+            Self::HostUnknown
+                | Self::ConnectionFailed
+                | Self::RateLimited
+                | Self::RegistryUnavailable
+                | Self::TimedOut
+                | Self::ScannerDied
+        )
+    }
+}
+
+mod base64_bytes {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        STANDARD.decode(String::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
+mod base64_option {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    struct Bytes(#[serde(with = "super::base64_bytes")] Vec<u8>);
+
+    #[allow(clippy::ref_option, reason = "the signature serde's `with` asks for")]
+    pub(super) fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, to: S) -> Result<S::Ok, S::Error> {
+        match bytes {
+            Some(bytes) => super::base64_bytes::serialize(bytes, to),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>, D::Error> {
+        Ok(Option::<Bytes>::deserialize(from)?.map(|Bytes(bytes)| bytes))
+    }
+}
