@@ -4,12 +4,19 @@
 
 pub mod digest;
 pub mod finding;
+pub mod glob;
 pub mod inventory;
+pub mod ledger;
+pub mod mitigation;
 pub mod platform;
+pub mod policy;
 pub mod printable;
 pub mod reference;
 pub mod scan;
+pub mod schedule;
+pub mod selector;
 pub mod severity;
+pub mod workload;
 
 pub use digest::Digest;
 pub use finding::{AffectedPackage, Finding, SeverityCounts};

@@ -1,0 +1,129 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A pattern over names: `*` stands for any run of characters but `/`, `**` for any run, `?` for one character but `/`.
+///
+/// Matching takes time proportional to pattern × text, whatever the pattern: there is no exponential case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Glob(String);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidGlob {
+    #[error("the pattern is empty")]
+    Empty,
+    #[error("the pattern is {0} bytes long; {MAX_GLOB} are the most")]
+    TooLong(usize),
+    #[error("the pattern has a blank or control character")]
+    Character,
+}
+
+/// The longest pattern, in bytes.
+pub const MAX_GLOB: usize = 512;
+
+impl Glob {
+    pub fn new(pattern: &str) -> Result<Self, InvalidGlob> {
+        match pattern {
+            "" => Err(InvalidGlob::Empty),
+            long if long.len() > MAX_GLOB => Err(InvalidGlob::TooLong(long.len())),
+            odd if odd.chars().any(|c| c.is_whitespace() || c.is_control()) => Err(InvalidGlob::Character),
+            _ => Ok(Self(pattern.to_owned())),
+        }
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        // reachable[j]: the pattern read so far matches the first j characters.
+        let text: Vec<char> = text.chars().collect();
+        let mut reachable = vec![false; text.len() + 1];
+        if let Some(start) = reachable.first_mut() {
+            *start = true;
+        }
+        let mut pattern = self.0.chars().peekable();
+        while let Some(token) = pattern.next() {
+            let deep = token == '*' && pattern.next_if_eq(&'*').is_some();
+            let mut next = vec![false; text.len() + 1];
+            if token == '*' {
+                let mut alive = false;
+                for (j, (slot, &was)) in next.iter_mut().zip(&reachable).enumerate() {
+                    let crossed =
+                        j.checked_sub(1).and_then(|i| text.get(i)).is_none_or(|&c| deep || c != '/');
+                    alive = was || (alive && crossed);
+                    *slot = alive;
+                }
+            } else {
+                for ((slot, &was), &c) in next.iter_mut().skip(1).zip(&reachable).zip(&text) {
+                    *slot = was && (c == token || (token == '?' && c != '/'));
+                }
+            }
+            reachable = next;
+        }
+        reachable.last().copied().unwrap_or(false)
+    }
+}
+
+impl TryFrom<String> for Glob {
+    type Error = InvalidGlob;
+
+    fn try_from(pattern: String) -> Result<Self, Self::Error> {
+        Self::new(&pattern)
+    }
+}
+
+impl From<Glob> for String {
+    fn from(glob: Glob) -> Self {
+        glob.0
+    }
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Glob;
+
+    #[test]
+    fn table() {
+        for (pattern, text, expected) in [
+            ("a", "a", true),
+            ("a", "b", false),
+            ("a*", "abc", true),
+            ("a*", "a", true),
+            ("docker.io/*", "docker.io/library/nginx", false),
+            ("docker.io/**", "docker.io/library/nginx", true),
+            ("*/library/nginx", "docker.io/library/nginx", true),
+            ("**", "", true),
+            ("?", "/", false),
+            ("a?c", "abc", true),
+            ("**/nginx", "docker.io/library/nginx", true),
+            ("a**b*c", "a/x/byyc", true),
+            ("a**b*c", "a/x/by/c", false),
+        ] {
+            assert_eq!(Glob::new(pattern).unwrap().matches(text), expected, "{pattern} on {text}");
+        }
+    }
+
+    #[test]
+    fn hostile_patterns_are_linear_in_pattern_times_text() {
+        let pattern = Glob::new(&"*a".repeat(200)).unwrap();
+        assert!(!pattern.matches(&"a".repeat(199)));
+        assert!(pattern.matches(&"a".repeat(5_000)));
+    }
+
+    #[test]
+    fn refuses_what_is_no_pattern() {
+        for bad in ["", "a b", "a\n", &"a".repeat(513)] {
+            assert!(Glob::new(bad).is_err(), "{bad:?}");
+        }
+    }
+}

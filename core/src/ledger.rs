@@ -1,0 +1,130 @@
+//! When things were first seen. Grace periods, deltas and `since` live on it; it outlives restarts in the report store.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::Finding;
+
+/// The most findings remembered apart from an image's first set.
+const MAX_LATER: usize = 5_000;
+
+/// When each finding of one image was first seen, and when its fix was.
+///
+/// All findings of the first match share one time, so an image with 20,000 findings costs one line; only what came later is listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageHistory {
+    pub since: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub later: BTreeMap<String, DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fix_later: BTreeMap<String, DateTime<Utc>>,
+}
+
+impl ImageHistory {
+    /// The history after a match at `now` that found `findings`, where the previous match had found `before`
+    /// (pairs of finding key and whether it was fixable). Findings that went away are forgotten.
+    #[must_use]
+    pub fn observe<'a>(
+        &self,
+        before: impl IntoIterator<Item = &'a Finding>,
+        findings: &[Finding],
+        now: DateTime<Utc>,
+    ) -> Self {
+        let Some(since) = self.since else {
+            return Self { since: Some(now), ..Self::default() };
+        };
+        let known: BTreeMap<String, bool> = before.into_iter().map(|f| (key(f), f.is_fixable())).collect();
+        let mut next = Self { since: Some(since), ..Self::default() };
+        for finding in findings {
+            let key = key(finding);
+            let was = known.get(&key);
+            let first = self.later.get(&key).copied().or(was.is_none().then_some(now));
+            let fixed = self
+                .fix_later
+                .get(&key)
+                .copied()
+                .or((was == Some(&false) && finding.is_fixable()).then_some(now));
+            if let Some(first) = first.filter(|_| next.later.len() < MAX_LATER) {
+                next.later.insert(key.clone(), first);
+            }
+            if let Some(fixed) = fixed.filter(|_| next.fix_later.len() < MAX_LATER) {
+                next.fix_later.insert(key, fixed);
+            }
+        }
+        next
+    }
+
+    #[must_use]
+    pub fn first_seen(&self, finding: &Finding) -> Option<DateTime<Utc>> {
+        self.later.get(&key(finding)).copied().or(self.since)
+    }
+
+    #[must_use]
+    pub fn fix_seen(&self, finding: &Finding) -> Option<DateTime<Utc>> {
+        finding
+            .is_fixable()
+            .then(|| self.fix_later.get(&key(finding)).copied().or_else(|| self.first_seen(finding)))?
+    }
+}
+
+/// One vulnerability in one package: a new version of the package is a new finding.
+fn key(finding: &Finding) -> String {
+    format!("{} {}", finding.id, finding.package.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AffectedPackage, Severity, SeveritySource};
+
+    fn finding(id: &str, fixed: Option<&str>) -> Finding {
+        Finding {
+            id: id.into(),
+            aliases: vec![],
+            package: AffectedPackage { name: "p".into(), version: "1".into(), ecosystem: "npm".into() },
+            severity: Severity::High,
+            severity_source: SeveritySource::Advisory,
+            cvss_tenths: None,
+            fixed: fixed.map(Into::into),
+            known_exploited: false,
+            epss_percentile: None,
+            published: None,
+            summary: String::new(),
+            layer: None,
+            path: String::new(),
+        }
+    }
+
+    fn day(n: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(n * 86_400, 0).unwrap()
+    }
+
+    #[test]
+    fn later_findings_and_later_fixes_have_their_own_times() {
+        let first = [finding("CVE-1", None)];
+        let history = ImageHistory::default().observe([], &first, day(1));
+        assert_eq!(history.first_seen(&first[0]), Some(day(1)));
+        assert_eq!(history.fix_seen(&first[0]), None);
+
+        let second = [finding("CVE-1", Some("2")), finding("CVE-2", Some("2"))];
+        let history = history.observe(&first, &second, day(3));
+        assert_eq!(history.first_seen(&second[0]), Some(day(1)));
+        assert_eq!(history.fix_seen(&second[0]), Some(day(3)));
+        assert_eq!(history.first_seen(&second[1]), Some(day(3)));
+
+        let same = history.observe(&second, &second, day(9));
+        assert_eq!(same, history, "nothing new, nothing written");
+    }
+
+    #[test]
+    fn what_went_away_is_forgotten_and_counts_as_new_when_it_returns() {
+        let findings = [finding("CVE-1", None)];
+        let history = ImageHistory::default().observe([], &[], day(1));
+        let with = history.observe([], &findings, day(2));
+        let without = with.observe(&findings, &[], day(3));
+        assert_eq!(without.observe([], &findings, day(4)).first_seen(&findings[0]), Some(day(4)));
+    }
+}

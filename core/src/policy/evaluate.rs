@@ -1,0 +1,190 @@
+use chrono::{DateTime, Utc};
+
+use super::{
+    Check, Compliance, Effect, Exception, ImageFacts, Policy, ScannedImage, Verdict,
+    checks::{self, Violation},
+    exception::Place,
+};
+use crate::{Finding, ImageReference, Severity, workload::Container, workload::WorkloadRef};
+
+/// What is judged: a workload with its images, or one image by itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    pub workload: Option<&'a WorkloadRef>,
+    pub images: &'a [ImageUnderTest<'a>],
+}
+
+/// One container's image and what is known of it. A container whose pods run two digests appears twice.
+#[derive(Debug, Clone)]
+pub struct ImageUnderTest<'a> {
+    /// Absent when an image is judged by itself.
+    pub container: Option<&'a Container>,
+    /// As written by the user; canonical where it can be read.
+    pub image: String,
+    pub reference: Option<ImageReference>,
+    pub facts: ImageFacts,
+}
+
+impl ImageUnderTest<'_> {
+    /// Canonical name without tag and digest; the raw text if it is no reference.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.reference.as_ref().map_or_else(|| self.image.clone(), ImageReference::name)
+    }
+}
+
+/// Judges `subject` by `policy` at `now`.
+///
+/// Deterministic and independent of the order of images. A rule that cannot be judged makes the verdict Unknown unless another
+/// rule is violated anyway: more knowledge could not acquit it.
+#[must_use]
+pub fn evaluate(policy: &Policy, subject: &Subject<'_>, now: DateTime<Utc>) -> Verdict {
+    let mut judge = Judge {
+        policy,
+        workload: subject.workload,
+        now,
+        verdict: Verdict {
+            compliance: Compliance::Compliant,
+            checks: Vec::new(),
+            suppressed: 0,
+            fixable_critical: 0,
+            known_exploited: 0,
+            changes_at: None,
+        },
+    };
+    let exceptions_end = policy.exceptions.iter().filter_map(|exception| exception.expires_at);
+    exceptions_end.for_each(|end| judge.may_change_at(end));
+    for image in subject.images.iter().filter(|image| policy.selector.selects_image(&image.name())) {
+        judge.image(image);
+    }
+    judge.finish()
+}
+
+struct Judge<'a> {
+    policy: &'a Policy,
+    workload: Option<&'a WorkloadRef>,
+    now: DateTime<Utc>,
+    verdict: Verdict,
+}
+
+impl Judge<'_> {
+    fn image(&mut self, image: &ImageUnderTest<'_>) {
+        let rules = &self.policy.rules;
+        let name = image.name();
+        for violation in checks::reference(&rules.image, image) {
+            self.record(violation, image, &name);
+        }
+        for violation in checks::knowledge(&rules.image, &image.facts, self.now) {
+            self.record(violation, image, &name);
+        }
+        if let ImageFacts::Scanned(facts) = &image.facts {
+            if let Some(end) = checks::ages_at(&rules.image, facts) {
+                self.may_change_at(end);
+            }
+            for violation in checks::contents(&rules.image, image, facts, self.now) {
+                self.record(violation, image, &name);
+            }
+            self.findings(image, &name, facts);
+        }
+        for rule in &self.policy.not_evaluated {
+            let violation = Violation {
+                id: "BW-GEN-001",
+                rule: "rules",
+                effect: Effect::Unknown,
+                severity: Severity::Unknown,
+                observed: format!("{rule} is set"),
+                allowed: "rules that this version evaluates".into(),
+                remedy: format!("remove {rule}, or use a version of Breakwater that evaluates it"),
+                findings: vec![],
+            };
+            self.record(violation, image, &name);
+        }
+    }
+
+    /// The vulnerability rule sees findings without those that an exception covers or a grace period still protects.
+    fn findings(&mut self, image: &ImageUnderTest<'_>, name: &str, facts: &ScannedImage) {
+        let Some(rule) = &self.policy.rules.vulnerabilities else { return };
+        let mut counted: Vec<&Finding> = Vec::new();
+        for finding in &facts.findings {
+            if let Some(end) =
+                checks::grace_ends(&rule.grace, finding, &facts.history).filter(|end| self.now < *end)
+            {
+                self.may_change_at(end);
+                continue;
+            }
+            if self.finding_exception(finding, name).is_some() {
+                self.verdict.suppressed = self.verdict.suppressed.saturating_add(1);
+                continue;
+            }
+            counted.push(finding);
+        }
+        let critical = counted.iter().filter(|f| f.is_fixable() && f.severity == Severity::Critical).count();
+        let exploited = counted.iter().filter(|f| f.known_exploited).count();
+        let add = |total: u32, more: usize| total.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
+        self.verdict.fixable_critical = add(self.verdict.fixable_critical, critical);
+        self.verdict.known_exploited = add(self.verdict.known_exploited, exploited);
+        if facts.matched.is_none() {
+            self.record(checks::unmatched(), image, name);
+            return;
+        }
+        for violation in checks::vulnerabilities(rule, &counted) {
+            self.record(violation, image, name);
+        }
+    }
+
+    /// An exception limited to rules counts if it names any check of the vulnerability rule.
+    fn finding_exception(&self, finding: &Finding, image_name: &str) -> Option<&Exception> {
+        self.policy.exceptions.iter().find(|exception| {
+            checks::VULNERABILITY_CHECKS.iter().any(|(check, rule)| {
+                let place = Place { check, rule, image_name, workload: self.workload };
+                exception.covers_finding(finding, &place, self.now)
+            })
+        })
+    }
+
+    fn record(&mut self, violation: Violation, image: &ImageUnderTest<'_>, name: &str) {
+        let place =
+            Place { check: violation.id, rule: violation.rule, image_name: name, workload: self.workload };
+        let exception =
+            self.policy.exceptions.iter().find(|exception| exception.covers_check(&place, self.now));
+        self.verdict.checks.push(Check {
+            id: violation.id,
+            rule: violation.rule,
+            effect: if exception.is_some() { Effect::Suppressed } else { violation.effect },
+            container: image.container.map(|container| container.name.clone()).unwrap_or_default(),
+            image: crate::printable::line(&image.image, crate::reference::MAX_REFERENCE),
+            severity: violation.severity,
+            observed: violation.observed,
+            allowed: violation.allowed,
+            remedy: violation.remedy,
+            findings: violation.findings,
+            suppressed_by: exception.map(|exception| exception.name.clone()),
+        });
+    }
+
+    fn may_change_at(&mut self, time: DateTime<Utc>) {
+        if time > self.now {
+            self.verdict.changes_at = Some(self.verdict.changes_at.map_or(time, |known| known.min(time)));
+        }
+    }
+
+    fn finish(mut self) -> Verdict {
+        self.verdict.checks.sort_by(|a, b| {
+            (b.effect, a.id, &a.container, &a.image, &a.observed).cmp(&(
+                a.effect,
+                b.id,
+                &b.container,
+                &b.image,
+                &b.observed,
+            ))
+        });
+        self.verdict.checks.dedup();
+        let worst = self.verdict.checks.iter().map(|check| check.effect).max();
+        self.verdict.compliance = match worst {
+            Some(Effect::Violation) => Compliance::Violating,
+            Some(Effect::Unknown) => Compliance::Unknown,
+            _ => Compliance::Compliant,
+        };
+        self.verdict
+    }
+}

@@ -1,0 +1,231 @@
+//! What a policy demands, validated, and whether a workload meets it.
+//!
+//! [`evaluate`] has several callers (background audit, command line, mitigation; later admission) and one meaning.
+
+mod checks;
+mod evaluate;
+mod exception;
+mod verdict;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+pub use evaluate::{ImageUnderTest, Subject, evaluate};
+pub use exception::Exception;
+pub use verdict::{Check, Compliance, Effect, Verdict};
+
+use crate::{
+    Finding, Severity, digest::Digest, glob::Glob, inventory::ImageConfig, inventory::Software,
+    inventory::SoftwareSet, mitigation::Remediation, scan::FailureReason, schedule::Schedule,
+    selector::LabelSelector, workload::Workload,
+};
+
+/// A validated `ImagePolicy`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    pub id: PolicyId,
+    pub suspended: bool,
+    pub selector: Selector,
+    pub registries: Vec<RegistrySource>,
+    pub schedule: Option<Schedule>,
+    pub rules: Rules,
+    pub exceptions: Vec<Exception>,
+    pub remediation: Remediation,
+    /// Paths of rules that the spec has and this version does not evaluate: a verdict that depends on them is Unknown.
+    pub not_evaluated: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PolicyId {
+    pub namespace: String,
+    pub name: String,
+    pub uid: String,
+}
+
+/// Which workloads and images a policy speaks about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selector {
+    pub namespaces: NamespaceScope,
+    pub workloads: LabelSelector,
+    /// Empty: all images. Matched against [`crate::ImageReference::name`].
+    pub images: Vec<Glob>,
+    pub exclude_images: Vec<Glob>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum NamespaceScope {
+    /// The policy's own namespace.
+    Own,
+    /// Namespaces with these labels; only for policies in the operator's namespace.
+    Labelled(LabelSelector),
+}
+
+impl Selector {
+    /// Whether the workload is in scope; `policy_namespace` is where the policy lives.
+    #[must_use]
+    pub fn selects(&self, workload: &Workload, policy_namespace: &str) -> bool {
+        let in_scope = match &self.namespaces {
+            NamespaceScope::Own => workload.id.namespace == policy_namespace,
+            NamespaceScope::Labelled(selector) => selector.matches(&workload.namespace_labels),
+        };
+        in_scope && self.workloads.matches(&workload.labels)
+    }
+
+    /// Whether an image with this canonical name (no tag, no digest) is in scope.
+    #[must_use]
+    pub fn selects_image(&self, name: &str) -> bool {
+        (self.images.is_empty() || self.images.iter().any(|glob| glob.matches(name)))
+            && !self.exclude_images.iter().any(|glob| glob.matches(name))
+    }
+}
+
+/// Repositories of a registry to scan on a schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistrySource {
+    pub name: String,
+    /// Host and port.
+    pub host: String,
+    pub repositories: Vec<RepositorySource>,
+    /// Empty: the platforms of the cluster's nodes.
+    pub platforms: Vec<crate::Platform>,
+    pub auth_secret: Option<String>,
+    pub max_images: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepositorySource {
+    pub name: String,
+    /// Empty: all tags.
+    pub include: Vec<Glob>,
+    pub exclude: Vec<Glob>,
+    /// Only the newest so many, in version order. `None`: all.
+    pub newest: Option<u32>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rules {
+    pub vulnerabilities: Option<VulnerabilityRule>,
+    pub image: ImageRules,
+}
+
+/// `spec.rules.vulnerabilities`, counted per image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VulnerabilityRule {
+    /// The most findings of each severity; absent means no limit.
+    pub max: MaxFindings,
+    /// What a finding counts as whose severity nobody said.
+    pub unknown_severity: Severity,
+    /// Count only findings that an upgrade mends.
+    pub fixable_only: bool,
+    pub grace: Grace,
+    /// The highest CVSS base score allowed, in tenths.
+    pub max_cvss_tenths: Option<u8>,
+    /// The highest EPSS percentile allowed.
+    pub max_epss_percentile: Option<u8>,
+    pub deny_known_exploited: bool,
+    /// Vulnerabilities never allowed, by any of their ids.
+    pub deny: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MaxFindings {
+    pub critical: Option<u32>,
+    pub high: Option<u32>,
+    pub medium: Option<u32>,
+    pub low: Option<u32>,
+    pub unknown: Option<u32>,
+}
+
+impl MaxFindings {
+    #[must_use]
+    pub fn of(&self, severity: Severity) -> Option<u32> {
+        match severity {
+            Severity::Critical => self.critical,
+            Severity::High => self.high,
+            Severity::Medium => self.medium,
+            Severity::Low => self.low,
+            Severity::Unknown => self.unknown,
+        }
+    }
+}
+
+/// How long a finding is not counted: since it was published, since a fix exists, since it was first seen in this image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Grace {
+    pub published: Option<TimeDelta>,
+    pub fix_available: Option<TimeDelta>,
+    pub first_seen: Option<TimeDelta>,
+}
+
+/// `spec.rules.image`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ImageRules {
+    /// Globs over `registry/repository`; empty means any.
+    pub trusted_registries: Vec<Glob>,
+    pub require_digest: bool,
+    pub deny_latest_tag: bool,
+    /// Since the image was created.
+    pub max_age: Option<TimeDelta>,
+    /// Since the image was last matched against advisories.
+    pub max_scan_age: Option<TimeDelta>,
+    pub unscanned: Consequence,
+    pub scan_failed: Consequence,
+    pub incomplete: Consequence,
+    /// Absent: not asked. `Some(false)`: root is refused.
+    pub allow_root_user: Option<bool>,
+    pub max_packages: Option<u32>,
+    pub banned_software: Vec<SoftwareSet>,
+    pub banned_packages: Vec<Glob>,
+    pub required_labels: Vec<String>,
+    pub max_secrets: Option<u32>,
+}
+
+/// What a missing fact means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Consequence {
+    Allow,
+    #[default]
+    Warn,
+    Deny,
+}
+
+/// What is known about one image.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ImageFacts {
+    NeverScanned,
+    ScanFailed {
+        reason: FailureReason,
+        message: String,
+    },
+    /// No registry can be asked about it: imported into a node, or of an operating system that is not read.
+    Unreadable {
+        reason: String,
+    },
+    Scanned(std::sync::Arc<ScannedImage>),
+}
+
+/// An inventory, matched, reduced to what policies ask for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScannedImage {
+    /// Digest of the platform's manifest.
+    pub digest: Digest,
+    pub reference: String,
+    pub created: Option<DateTime<Utc>>,
+    pub config: ImageConfig,
+    pub software: Vec<Software>,
+    pub package_names: Vec<String>,
+    pub secrets: u32,
+    /// What could not be read, and what could not be matched.
+    pub unanalysed: u32,
+    /// Sorted by [`Finding::urgency`].
+    pub findings: Vec<Finding>,
+    /// When, and against which revision of the advisories, it was matched. Absent: no index was there; verdicts are Unknown.
+    pub matched: Option<Matched>,
+    /// When findings were first seen in this image.
+    pub history: crate::ledger::ImageHistory,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Matched {
+    pub revision: u64,
+    pub at: DateTime<Utc>,
+}

@@ -1,0 +1,83 @@
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::Severity;
+
+/// Three values: what is not known neither mitigates nor restores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Compliance {
+    Compliant,
+    Unknown,
+    Violating,
+}
+
+/// What a failed check means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Effect {
+    /// Excepted: shown and counted, but not held against the workload.
+    Suppressed,
+    /// Shown, not held against the workload.
+    Warning,
+    /// It cannot be told whether the rule is met.
+    Unknown,
+    Violation,
+}
+
+/// One rule that is not met, or of which it is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    /// For example `BW-VUL-001`; never reused for another meaning.
+    pub id: &'static str,
+    /// The path below `spec.rules`, for example `vulnerabilities.max`.
+    pub rule: &'static str,
+    pub effect: Effect,
+    pub container: String,
+    pub image: String,
+    pub severity: Severity,
+    pub observed: String,
+    pub allowed: String,
+    /// How to mend it.
+    pub remedy: String,
+    /// Ids of the findings that make it so, worst first, at most [`MAX_IDS`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
+    /// The exception that suppresses it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suppressed_by: Option<String>,
+}
+
+/// The most ids one check lists.
+pub(super) const MAX_IDS: usize = 20;
+
+/// The judgement of one policy over one workload, or over one image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    pub compliance: Compliance,
+    /// Failed checks only, worst effect first, then by id, container and image.
+    #[serde(skip_deserializing, default)]
+    pub checks: Vec<Check>,
+    /// Findings that an exception hides from the rules.
+    pub suppressed: u32,
+    /// Fixable findings of critical severity in all images: triggers ask for it.
+    pub fixable_critical: u32,
+    pub known_exploited: u32,
+    /// When this verdict may change by the mere passing of time: an exception expires, a grace period ends.
+    pub changes_at: Option<DateTime<Utc>>,
+}
+
+impl Verdict {
+    /// Ids of the checks that are violated, each once, sorted.
+    #[must_use]
+    pub fn violated(&self) -> Vec<&'static str> {
+        let mut ids: Vec<_> = self.with(Effect::Violation).map(|check| check.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    pub fn with(&self, effect: Effect) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(move |check| check.effect == effect)
+    }
+}

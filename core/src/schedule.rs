@@ -1,0 +1,190 @@
+use std::str::FromStr;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// When work that repeats is due.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    pub recurrence: Recurrence,
+    /// Up to this much later than due, spread by name, so that a hundred policies do not start in the same second.
+    pub jitter: TimeDelta,
+    /// A run missed by more than this is left out and the next one awaited. `None`: it is made up for.
+    pub starting_deadline: Option<TimeDelta>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recurrence {
+    Every(TimeDelta),
+    Cron { pattern: Box<croner::Cron>, zone: chrono_tz::Tz },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSchedule {
+    #[error(
+        "{pattern:?} is not a cron expression ({problem}): expected minute hour day-of-month month day-of-week, for example \"0 3 * * *\""
+    )]
+    Cron { pattern: String, problem: String },
+    #[error("{pattern:?} never comes due")]
+    Never { pattern: String },
+    #[error("{0:?} is not a time zone: expected an IANA name, for example Europe/Berlin")]
+    TimeZone(String),
+    #[error("the interval is shorter than {MIN_INTERVAL_MINUTES} minutes")]
+    TooOften,
+}
+
+/// The shortest interval, in minutes: a registry is somebody else's machine.
+pub const MIN_INTERVAL_MINUTES: i64 = 1;
+
+/// Whether a run is due, and when to look again: decided together, so that both tell the same story.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    pub now: bool,
+    /// When the next run is due after the one that is due now, or the one that is awaited.
+    pub next: Option<DateTime<Utc>>,
+}
+
+impl Recurrence {
+    pub fn every(interval: TimeDelta) -> Result<Self, InvalidSchedule> {
+        if interval < TimeDelta::minutes(MIN_INTERVAL_MINUTES) {
+            return Err(InvalidSchedule::TooOften);
+        }
+        Ok(Self::Every(interval))
+    }
+
+    /// Five fields, or one of `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
+    pub fn cron(pattern: &str, zone: Option<&str>) -> Result<Self, InvalidSchedule> {
+        let named = |problem: String| InvalidSchedule::Cron {
+            pattern: crate::printable::line(pattern, 100),
+            problem,
+        };
+        if !pattern.starts_with('@') && pattern.split_whitespace().count() != 5 {
+            return Err(named(format!("{} fields", pattern.split_whitespace().count())));
+        }
+        let cron = croner::Cron::from_str(pattern).map_err(|error| named(error.to_string()))?;
+        let zone = match zone {
+            Some(name) => {
+                name.parse().map_err(|_| InvalidSchedule::TimeZone(crate::printable::line(name, 60)))?
+            }
+            None => chrono_tz::UTC,
+        };
+        let never = InvalidSchedule::Never { pattern: pattern.to_owned() };
+        // A fixed day is as good as any: the question is whether there is a next time at all (30 February has none).
+        let anchor = DateTime::<Utc>::UNIX_EPOCH.with_timezone(&zone);
+        cron.find_next_occurrence(&anchor, false).map_err(|_| never)?;
+        Ok(Self::Cron { pattern: Box::new(cron), zone })
+    }
+
+    fn after(&self, time: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Every(interval) => time.checked_add_signed(*interval),
+            Self::Cron { pattern, zone } => pattern
+                .find_next_occurrence(&time.with_timezone(zone), false)
+                .ok()
+                .map(|next| next.with_timezone(&Utc)),
+        }
+    }
+}
+
+impl Schedule {
+    /// Whether a run is due at `now`. `last` is when the last run was due or, before the first one, `None`: an interval then starts at
+    /// once, a cron expression at its next time after `created`. `name` picks this schedule's place within the jitter.
+    #[must_use]
+    pub fn due(
+        &self,
+        last: Option<DateTime<Utc>>,
+        created: DateTime<Utc>,
+        name: &str,
+        now: DateTime<Utc>,
+    ) -> Due {
+        let awaited = match (&self.recurrence, last) {
+            (Recurrence::Every(_), None) => Some(created),
+            (_, last) => self.recurrence.after(last.unwrap_or(created)),
+        };
+        let Some(awaited) = awaited.and_then(|time| time.checked_add_signed(self.offset(name))) else {
+            return Due { now: false, next: None };
+        };
+        if now < awaited {
+            return Due { now: false, next: Some(awaited) };
+        }
+        let next = self.recurrence.after(now).and_then(|time| time.checked_add_signed(self.offset(name)));
+        let too_late = self.starting_deadline.is_some_and(|deadline| now - awaited > deadline);
+        Due { now: !too_late, next }
+    }
+
+    /// A stable part of the jitter for this name.
+    fn offset(&self, name: &str) -> TimeDelta {
+        let hash = crate::Digest::of(name.as_bytes());
+        let [a, b, c, d, ..] = *hash.as_bytes();
+        let share = i64::from(u32::from_be_bytes([a, b, c, d]));
+        TimeDelta::milliseconds(self.jitter.num_milliseconds().saturating_mul(share >> 12) >> 20)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn schedule(recurrence: Recurrence) -> Schedule {
+        Schedule { recurrence, jitter: TimeDelta::zero(), starting_deadline: None }
+    }
+
+    #[test]
+    fn an_interval_starts_at_once_and_then_repeats() {
+        let hourly = schedule(Recurrence::every(TimeDelta::hours(1)).unwrap());
+        let created = at("2026-01-01T00:00:00Z");
+        assert!(hourly.due(None, created, "p", created).now);
+        let last = Some(at("2026-01-01T00:00:00Z"));
+        let due = hourly.due(last, created, "p", at("2026-01-01T00:59:59Z"));
+        assert_eq!(due, Due { now: false, next: Some(at("2026-01-01T01:00:00Z")) });
+        assert!(hourly.due(last, created, "p", at("2026-01-01T01:00:00Z")).now);
+    }
+
+    #[test]
+    fn cron_follows_its_zone_through_daylight_saving() {
+        let berlin = schedule(Recurrence::cron("0 3 * * *", Some("Europe/Berlin")).unwrap());
+        let created = at("2026-03-28T12:00:00Z");
+        assert_eq!(berlin.due(None, created, "p", created).next, Some(at("2026-03-29T01:00:00Z")));
+        let winter = at("2026-10-25T12:00:00Z");
+        assert_eq!(berlin.due(None, winter, "p", winter).next, Some(at("2026-10-26T02:00:00Z")));
+    }
+
+    #[test]
+    fn a_run_missed_by_more_than_the_deadline_is_left_out() {
+        let mut daily = schedule(Recurrence::cron("0 3 * * *", None).unwrap());
+        daily.starting_deadline = Some(TimeDelta::minutes(10));
+        let last = Some(at("2026-01-01T03:00:00Z"));
+        let created = at("2026-01-01T00:00:00Z");
+        assert!(daily.due(last, created, "p", at("2026-01-02T03:09:00Z")).now);
+        let due = daily.due(last, created, "p", at("2026-01-02T03:11:00Z"));
+        assert_eq!(due, Due { now: false, next: Some(at("2026-01-03T03:00:00Z")) });
+    }
+
+    #[test]
+    fn jitter_is_stable_bounded_and_differs_by_name() {
+        let mut daily = schedule(Recurrence::cron("0 3 * * *", None).unwrap());
+        daily.jitter = TimeDelta::minutes(30);
+        let created = at("2026-01-01T00:00:00Z");
+        let next = |name| daily.due(None, created, name, created).next.unwrap();
+        assert_eq!(next("a"), next("a"));
+        assert_ne!(next("a"), next("b"));
+        for name in ["a", "b", "c", "d"] {
+            assert!((at("2026-01-01T03:00:00Z")..at("2026-01-01T03:30:00Z")).contains(&next(name)));
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_schedule() {
+        for bad in ["", "x", "* * * *", "60 * * * *", "* * * * * *", "0 0 30 2 *"] {
+            assert!(Recurrence::cron(bad, None).is_err(), "{bad}");
+        }
+        assert!(matches!(
+            Recurrence::cron("@daily", Some("Mars/Olympus")),
+            Err(InvalidSchedule::TimeZone(_))
+        ));
+        assert!(Recurrence::every(TimeDelta::seconds(59)).is_err());
+    }
+}
