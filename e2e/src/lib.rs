@@ -1,1 +1,42 @@
-//! e2e
+//! A real Kubernetes cluster on one Linux machine, without a container engine: etcd, the control plane, a kubelet with
+//! containerd, CoreDNS, two registries and an advisory mirror, all in one network namespace and one mount namespace.
+//!
+//! [`Cluster`] brings it up and down, [`Images`] builds and pushes images, [`deploy`] installs the product.
+//! One cluster per machine: addresses ([`address`]) and names are fixed, all state lies in one directory ([`Layout`]).
+
+pub mod address;
+mod audit;
+mod certificate;
+mod cgroup;
+mod clock;
+mod cluster;
+mod command;
+mod container_runtime;
+mod control_plane;
+mod deploy;
+mod dns;
+mod environment;
+mod error;
+mod image;
+mod ingredient;
+mod kubeconfig;
+mod kubectl;
+mod kubelet;
+mod layout;
+pub mod mirror;
+mod node;
+mod package;
+mod process;
+mod program;
+mod progress;
+mod registry;
+
+pub use cluster::{Cluster, Status};
+pub use deploy::deploy;
+pub use environment::Environment;
+pub use error::{Error, Result};
+pub use image::{BuiltImage, Images, PushedImage};
+pub use kubectl::Kubectl;
+pub use layout::Layout;
+pub use progress::Progress;
+pub use registry::Registry;

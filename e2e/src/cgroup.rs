@@ -1,0 +1,118 @@
+//! One cgroup holds every process of the cluster, components and containers alike; whoever is in it at the end is
+//! ours to end, however it came to be there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::AtPath;
+use crate::process::Process;
+use crate::{Error, Result, clock};
+
+/// Its name below the root of every hierarchy; also the kubelet's `cgroupRoot`.
+pub(crate) const NAME: &str = "breakwater-e2e";
+
+/// Mount points of all hierarchies, version 2 first.
+fn hierarchies() -> Result<Vec<PathBuf>> {
+    let mounts = Path::new("/proc/mounts");
+    let mut found = parse(&fs::read_to_string(mounts).at(mounts)?);
+    // Where a runtime has mounted the same hierarchy elsewhere, the first is enough: both show the same directories.
+    found.dedup();
+    if found.is_empty() {
+        return Err(Error::KernelLacks { feature: "cgroup hierarchy", needed_for: "the kubelet" });
+    }
+    Ok(found)
+}
+
+fn parse(mounts: &str) -> Vec<PathBuf> {
+    let of_type = |wanted: &'static str| {
+        mounts.lines().filter_map(move |line| {
+            let mut fields = line.split(' ').skip(1);
+            let (path, kind) = (fields.next()?, fields.next()?);
+            (kind == wanted && path.starts_with("/sys/fs/cgroup")).then(|| PathBuf::from(path))
+        })
+    };
+    of_type("cgroup2").chain(of_type("cgroup")).collect()
+}
+
+/// Makes the cgroup in every hierarchy.
+pub(crate) fn create() -> Result<()> {
+    for hierarchy in hierarchies()? {
+        let path = hierarchy.join(NAME).join("system");
+        fs::create_dir_all(&path).at(&path)?;
+    }
+    Ok(())
+}
+
+/// Puts a component into it; its children follow.
+pub(crate) fn adopt(process: &Process) -> Result<()> {
+    for hierarchy in hierarchies()? {
+        // Other version 1 controllers would first have to be configured, and one membership is all that is needed.
+        if hierarchy.join("cgroup.procs").exists() && is_plain(&hierarchy) {
+            let path = hierarchy.join(NAME).join("system/cgroup.procs");
+            return fs::write(&path, process.pid.to_string()).at(&path);
+        }
+    }
+    Err(Error::KernelLacks {
+        feature: "cgroup v2 or pids hierarchy",
+        needed_for: "finding all processes again",
+    })
+}
+
+fn is_plain(hierarchy: &Path) -> bool {
+    hierarchy.join("cgroup.controllers").exists() || hierarchy.ends_with("pids")
+}
+
+/// Ends every member and removes the cgroup from every hierarchy.
+pub(crate) fn remove() -> Result<()> {
+    let roots: Vec<_> = hierarchies()?.into_iter().map(|path| path.join(NAME)).collect();
+    clock::wait("end of all processes of the cluster", Duration::from_secs(20), || {
+        let members: Vec<Process> =
+            roots.iter().flat_map(|root| directories(root)).flat_map(|path| members(&path)).collect();
+        members.iter().for_each(|member| member.signal(rustix::process::Signal::KILL));
+        members.is_empty()
+    })?;
+    clock::wait("removal of the cluster's cgroups", Duration::from_secs(10), || {
+        for directory in roots.iter().flat_map(|root| directories(root)) {
+            fs::remove_dir(directory).ok();
+        }
+        roots.iter().all(|root| !root.exists())
+    })
+}
+
+/// Whether anything of it is there.
+pub(crate) fn exists() -> Result<bool> {
+    Ok(hierarchies()?.iter().any(|hierarchy| hierarchy.join(NAME).exists()))
+}
+
+/// A directory and all below, the deepest first.
+fn directories(root: &Path) -> Vec<PathBuf> {
+    let mut found = vec![root.to_owned()];
+    let mut next = 0;
+    while let Some(path) = found.get(next).cloned() {
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        found.extend(entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()));
+        next += 1;
+    }
+    found.reverse();
+    found
+}
+
+fn members(directory: &Path) -> Vec<Process> {
+    let pids = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+    pids.lines().filter_map(|pid| Process::of(pid.parse().ok()?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_2_comes_first() {
+        let mounts = "cgroup /sys/fs/cgroup/pids cgroup rw,pids 0 0\n\
+                      cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n\
+                      cgroup2 /elsewhere cgroup2 rw 0 0\n";
+        let expected = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup/pids"].map(PathBuf::from);
+        assert_eq!(parse(mounts), expected);
+    }
+}

@@ -1,0 +1,221 @@
+//! The whole cluster: up, down, and how it is.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use crate::certificate::Authority;
+use crate::error::AtPath;
+use crate::node::{Node, check_iptables};
+use crate::process::Process;
+use crate::program::Program;
+use crate::{
+    Environment, Error, Images, Kubectl, Layout, Progress, Registry, Result, container_runtime,
+    control_plane, dns, kubeconfig, kubelet, mirror, package,
+};
+
+/// The one cluster of this machine.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    layout: Layout,
+}
+
+/// What a look at the cluster found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// Every component runs, the node and the cluster's DNS are ready.
+    Up,
+    /// Something of it is there, but not all.
+    Broken(String),
+    /// Nothing of it is there.
+    Down,
+}
+
+/// Everything that must run.
+fn components() -> impl Iterator<Item = &'static str> {
+    [kubeconfig::PROXY, kubeconfig::KUBELET]
+        .into_iter()
+        .chain(control_plane::COMPONENTS)
+        .chain([container_runtime::CONTAINERD, mirror::MIRROR])
+        .chain([Registry::Open, Registry::Authenticated].map(Registry::component))
+}
+
+impl Cluster {
+    /// At the places this layout names.
+    pub fn new(layout: Layout) -> Self {
+        Self { layout }
+    }
+
+    /// Its directories.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Its administrator.
+    pub fn kubectl(&self) -> Kubectl {
+        Kubectl::new(&self.layout)
+    }
+
+    /// Its images.
+    pub fn images(&self) -> Images {
+        Images::new(self.layout.clone())
+    }
+
+    /// What a shell must know to use it.
+    pub fn environment(&self) -> Environment {
+        Environment::new(&self.layout)
+    }
+
+    /// Looks at every component.
+    ///
+    /// # Errors
+    /// If the machine cannot be looked at; a broken cluster is no error.
+    pub fn status(&self) -> Result<Status> {
+        let node = Node::new(&self.layout);
+        if !Node::traces()? && !self.layout.state.exists() {
+            return Ok(Status::Down);
+        }
+        if let Some(dead) = components().find(|component| node.running(component).is_err()) {
+            return Ok(Status::Broken(format!("{dead} does not run")));
+        }
+        let kubectl = self.kubectl();
+        Ok(if !kubectl.succeeds(["get", "--raw=/readyz"]) {
+            Status::Broken("the API server is not ready".to_owned())
+        } else if !kubelet::ready(&kubectl) {
+            Status::Broken("the node is not Ready".to_owned())
+        } else if !dns::ready(&kubectl) {
+            Status::Broken("the cluster's DNS is not available".to_owned())
+        } else {
+            Status::Up
+        })
+    }
+
+    /// Fails unless the cluster is up.
+    ///
+    /// # Errors
+    /// [`Error::NotUp`] with the first thing found wrong.
+    pub fn require(&self) -> Result<()> {
+        match self.status()? {
+            Status::Up => Ok(()),
+            Status::Broken(reason) => Err(Error::NotUp { reason }),
+            Status::Down => Err(Error::NotUp { reason: "nothing of it is there".to_owned() }),
+        }
+    }
+
+    /// Brings it up: nothing to do if it is; a broken one is taken down first. `program` is this crate's `cluster`,
+    /// which also serves the mirror.
+    ///
+    /// # Errors
+    /// What is missing, or the last words of the component that failed. What was started stays for a look at the logs
+    /// until the next `up` or `down`.
+    pub fn up(&self, program: &Path, progress: &Progress) -> Result<()> {
+        let _lock = self.lock()?;
+        match self.status()? {
+            Status::Up => {
+                progress.done("cluster was up already");
+                return Ok(());
+            }
+            Status::Broken(reason) => {
+                progress.note(&format!("found a broken cluster ({reason}): starting afresh"));
+                progress.step("remove it", || self.remove())?;
+            }
+            Status::Down => {}
+        }
+        package::install_missing(progress)?;
+        let kubernetes = Program::Kubernetes.build(&self.layout, progress)?;
+        let coredns = Program::Dns.build(&self.layout, progress)?;
+        let sources = self.layout.e2e().join("images");
+        let images = self.images();
+        let pause = images.build(&sources.join("pause"), progress)?;
+        let dns = images.build_with(&sources.join("coredns"), &[("coredns", &coredns)], progress)?;
+
+        let node = Node::new(&self.layout);
+        let kubectl = self.kubectl();
+        progress.step("node: network and mount namespaces", || {
+            self.place_programs(&kubernetes)?;
+            node.create()?;
+            check_iptables(&node)
+        })?;
+        progress.step("etcd, API server, containerd, registries, mirror", || {
+            let authority = Authority::create(&self.layout)?;
+            kubeconfig::create(&self.layout, &authority)?;
+            control_plane::start_api(&self.layout, &node, &authority)?;
+            container_runtime::start(&self.layout, &node)?;
+            for registry in [Registry::Open, Registry::Authenticated] {
+                registry.start(&self.layout, &node, &authority)?;
+            }
+            mirror::start(&self.layout, &node, program)?;
+            for registry in [Registry::Open, Registry::Authenticated] {
+                registry.wait(&node)?;
+            }
+            mirror::wait(&node)?;
+            container_runtime::wait(&node)
+        })?;
+        images.push(&pause, Registry::Open, container_runtime::PAUSE)?;
+        let dns = images.push(&dns, Registry::Open, dns::IMAGE)?;
+        progress.step("controller manager, scheduler", || {
+            control_plane::start_controllers(&self.layout, &node, &kubectl)
+        })?;
+        progress.step("kubelet, kube-proxy: node Ready", || {
+            kubelet::start(&self.layout, &node)?;
+            dns::apply(&self.layout, &kubectl, &dns)?;
+            kubelet::wait(&node, &kubectl)
+        })?;
+        progress.step("DNS", || dns::wait(&kubectl))?;
+        progress.done("cluster up");
+        Ok(())
+    }
+
+    /// Takes it down and leaves nothing; the cache stays.
+    ///
+    /// # Errors
+    /// If a process or a file cannot be removed.
+    pub fn down(&self, progress: &Progress) -> Result<()> {
+        let _lock = self.lock()?;
+        if self.status()? == Status::Down {
+            progress.done("there is no cluster");
+            return Ok(());
+        }
+        self.remove()?;
+        progress.done("cluster down, nothing left but the cache");
+        Ok(())
+    }
+
+    fn remove(&self) -> Result<()> {
+        let records = self.layout.state.join("process");
+        for entry in fs::read_dir(&records).into_iter().flatten().flatten() {
+            // A damaged record names nobody; the cgroup still holds the process.
+            if let Ok(Some(process)) = Process::recorded(&entry.path()) {
+                process.kill()?;
+            }
+        }
+        Node::new(&self.layout).remove()?;
+        match fs::remove_dir_all(&self.layout.state) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at(&self.layout.state),
+            _ => Ok(()),
+        }
+    }
+
+    /// kubectl and the components by name; the program becomes what it is called by.
+    fn place_programs(&self, kubernetes: &Path) -> Result<()> {
+        for directory in [self.layout.bin(), self.layout.state.join("log")] {
+            fs::create_dir_all(&directory).at(&directory)?;
+        }
+        let called =
+            control_plane::COMPONENTS.into_iter().chain([kubeconfig::KUBELET, kubeconfig::PROXY, "kubectl"]);
+        for name in called {
+            let link = self.layout.bin().join(name);
+            symlink(kubernetes, &link).at(&link)?;
+        }
+        Ok(())
+    }
+
+    /// Two that bring the cluster up, or one up and one down, take turns.
+    fn lock(&self) -> Result<File> {
+        fs::create_dir_all(&self.layout.cache).at(&self.layout.cache)?;
+        let path = self.layout.cache.join("cluster.lock");
+        let file = File::create(&path).at(&path)?;
+        file.lock().at(&path)?;
+        Ok(file)
+    }
+}

@@ -1,0 +1,114 @@
+//! Why a cluster could not be made, used or removed.
+
+use std::path::{Path, PathBuf};
+
+/// Short for results of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Every reason has one name; its text says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Namespaces, mounts and cgroups need root.
+    #[error("the cluster needs root: it creates network and mount namespaces and cgroups")]
+    NotRoot,
+    /// Programs that are not installed and that this machine's package system cannot be asked for.
+    #[error("missing programs: {programs}. On Debian: apt-get install --no-install-recommends {packages}")]
+    Missing {
+        /// The programs, separated by blanks.
+        programs: String,
+        /// Debian's packages that hold them.
+        packages: String,
+    },
+    /// The running kernel lacks something.
+    #[error("this kernel has no {feature}: {needed_for}")]
+    KernelLacks {
+        /// The feature.
+        feature: &'static str,
+        /// What needs it.
+        needed_for: &'static str,
+    },
+    /// A program could not be started.
+    #[error("cannot run {command}: {source}")]
+    Unstartable {
+        /// The command line.
+        command: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A program ended with an error.
+    #[error("{command} failed ({status}):\n{stderr}")]
+    Failed {
+        /// The command line.
+        command: String,
+        /// Exit status or signal.
+        status: String,
+        /// The end of what it said, at most 4 KiB.
+        stderr: String,
+    },
+    /// A component ended right after its start.
+    #[error("{component} ended; its last words, from {}:\n{tail}", log.display())]
+    Ended {
+        /// The component.
+        component: String,
+        /// Its log file.
+        log: PathBuf,
+        /// The end of the log, at most 4 KiB.
+        tail: String,
+    },
+    /// Something awaited did not happen.
+    #[error("{what} not within {seconds} s")]
+    NotInTime {
+        /// What was awaited.
+        what: String,
+        /// The limit.
+        seconds: u64,
+    },
+    /// A file or directory could not be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The path.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A recorded file does not say what it should.
+    #[error("{}: {source}", path.display())]
+    Unreadable {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// A certificate could not be made.
+    #[error("certificate {name}: {source}")]
+    Certificate {
+        /// Whose certificate.
+        name: String,
+        /// The reason.
+        source: rcgen::Error,
+    },
+    /// There is no cluster where one is needed.
+    #[error("the cluster is not up: {reason}. Run `make cluster-up`")]
+    NotUp {
+        /// The first thing found wrong.
+        reason: String,
+    },
+    /// A name that cannot be an image's `name:tag`.
+    #[error("image name {name:?} is not of the form name:tag")]
+    ImageName {
+        /// The name as given.
+        name: String,
+    },
+}
+
+/// Attaches the path to an I/O error.
+pub(crate) trait AtPath<T> {
+    fn at(self, path: &Path) -> Result<T>;
+}
+
+impl<T> AtPath<T> for std::io::Result<T> {
+    fn at(self, path: &Path) -> Result<T> {
+        self.map_err(|source| Error::File { path: path.to_owned(), source })
+    }
+}

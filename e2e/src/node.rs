@@ -1,0 +1,191 @@
+//! The node: one network namespace and one mount namespace.
+//!
+//! Network: a veth pair to the host, pods and Services routed through it, a default route into an empty bridge so
+//! that no packet leaves the machine. Mounts: `/run`, `/var/log` and the kubelet's, containerd's and CNI's directories
+//! are directories of the cluster's state, so that every program keeps its usual paths and the host sees none of it.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::address::{HOST, HOST_LINK, LINK_PREFIX, NAMESPACE, NODE, PODS, SERVICES};
+use crate::command::{command, output, succeeds, tail, unstartable};
+use crate::error::AtPath;
+use crate::process::Process;
+use crate::{Error, Layout, Result, cgroup, clock};
+
+/// State directory → where the node sees it.
+const MOUNTS: [(&str, &str); 5] = [
+    ("node/run", "/run"),
+    ("node/log", "/var/log"),
+    ("node/kubelet", "/var/lib/kubelet"),
+    ("node/containerd", "/var/lib/containerd"),
+    ("node/cni", "/var/lib/cni"),
+];
+
+/// The process that keeps the mount namespace open.
+const HOLDER: &str = "node";
+
+/// The two namespaces, and the components that run in them.
+#[derive(Debug, Clone)]
+pub(crate) struct Node<'a> {
+    layout: &'a Layout,
+}
+
+impl<'a> Node<'a> {
+    pub(crate) fn new(layout: &'a Layout) -> Self {
+        Self { layout }
+    }
+
+    /// Makes the namespaces.
+    pub(crate) fn create(&self) -> Result<()> {
+        cgroup::create()?;
+        create_network()?;
+        let namespace = format!("--net=/run/netns/{NAMESPACE}");
+        let mut holder =
+            command(["nsenter", &namespace, "--", "unshare", "--mount", "--propagation", "private"]);
+        holder.args(["--", "sleep", "infinity"]);
+        let process = self.spawn(HOLDER, holder)?;
+        let mount_namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
+        let (host, pid) = (mount_namespace("self"), process.pid.to_string());
+        clock::wait("mount namespace of the node", Duration::from_secs(5), || mount_namespace(&pid) != host)?;
+        self.mount()?;
+        output(&mut self.enter(["sysctl", "-qw", "net.ipv4.ip_forward=1"])?)?;
+        Ok(())
+    }
+
+    fn mount(&self) -> Result<()> {
+        for (from, to) in MOUNTS {
+            let from = self.layout.state.join(from);
+            fs::create_dir_all(&from).at(&from)?;
+            fs::create_dir_all(to).at(Path::new(to))?;
+            output(self.enter(["mount", "--bind"])?.arg(from).arg(to))?;
+        }
+        // Below ourselves as on any node: what the kubelet mounts must reach containers that ask for it.
+        output(&mut self.enter(["mount", "--make-rshared", "/"])?)?;
+        Ok(())
+    }
+
+    /// Ends every process and removes the namespaces; mounts go with the last process that sees them.
+    pub(crate) fn remove(&self) -> Result<()> {
+        cgroup::remove()?;
+        let namespace = Path::new("/run/netns").join(NAMESPACE);
+        if namespace.exists() {
+            output(&mut command(["ip", "netns", "delete", NAMESPACE]))?;
+        }
+        if Path::new("/sys/class/net").join(HOST_LINK).exists() {
+            output(&mut command(["ip", "link", "delete", HOST_LINK]))?;
+        }
+        for (_, to) in MOUNTS {
+            // Only an empty directory can be removed: what the host itself uses stays.
+            fs::remove_dir(to).ok();
+        }
+        Ok(())
+    }
+
+    /// Whether anything of a node is there, whole or not.
+    pub(crate) fn traces() -> Result<bool> {
+        let namespace = Path::new("/run/netns").join(NAMESPACE);
+        Ok(namespace.exists() || Path::new("/sys/class/net").join(HOST_LINK).exists() || cgroup::exists()?)
+    }
+
+    /// A command inside the node.
+    pub(crate) fn enter<S: AsRef<std::ffi::OsStr>>(
+        &self,
+        words: impl IntoIterator<Item = S>,
+    ) -> Result<Command> {
+        let holder = self.process(HOLDER)?.filter(Process::alive);
+        let holder =
+            holder.ok_or_else(|| Error::NotUp { reason: "the node's namespaces are gone".to_owned() })?;
+        let mut entered = command(["nsenter", &format!("--net=/run/netns/{NAMESPACE}")]);
+        entered.arg(format!("--mount=/proc/{}/ns/mnt", holder.pid)).arg("--");
+        entered.args(words);
+        Ok(entered)
+    }
+
+    /// Starts a component inside the node; its output goes to its log.
+    pub(crate) fn start<S: AsRef<std::ffi::OsStr>>(
+        &self,
+        component: &str,
+        words: impl IntoIterator<Item = S>,
+    ) -> Result<Process> {
+        let command = self.enter(words)?;
+        self.spawn(component, command)
+    }
+
+    /// A component's process as it was recorded, dead or alive.
+    pub(crate) fn process(&self, component: &str) -> Result<Option<Process>> {
+        Process::recorded(&self.record(component))
+    }
+
+    /// Asks a component to end, and ends it if it does not within `grace`.
+    pub(crate) fn stop(&self, component: &str, grace: Duration) -> Result<()> {
+        match self.process(component) {
+            Ok(Some(process)) => process.stop(grace),
+            // A damaged record names nobody; the cgroup still holds the process.
+            Ok(None) | Err(Error::Unreadable { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Fails with a component's last words if it has ended.
+    pub(crate) fn running(&self, component: &str) -> Result<()> {
+        if self.process(component)?.is_some_and(|process| process.alive()) {
+            return Ok(());
+        }
+        let log = self.layout.log(component);
+        let tail = tail(&fs::read(&log).unwrap_or_default());
+        Err(Error::Ended { component: component.to_owned(), log, tail })
+    }
+
+    fn spawn(&self, component: &str, entered: Command) -> Result<Process> {
+        let log = self.layout.log(component);
+        let output = File::create(&log).at(&log)?;
+        let errors = output.try_clone().at(&log)?;
+        // setsid and nsenter replace themselves by the component: the pid stays. No terminal's end reaches it.
+        let mut session = command(["setsid"]);
+        session.arg(entered.get_program()).args(entered.get_args());
+        session.stdin(Stdio::null()).stdout(output).stderr(errors).current_dir(&self.layout.state);
+        let child = session.spawn().map_err(|source| unstartable(&session, source))?;
+        let started = i32::try_from(child.id()).ok().and_then(Process::of);
+        let Some(process) = started else {
+            self.running(component)?;
+            return Err(Error::NotUp { reason: format!("{component} ended") });
+        };
+        process.record(&self.record(component))?;
+        cgroup::adopt(&process)?;
+        Ok(process)
+    }
+
+    fn record(&self, component: &str) -> std::path::PathBuf {
+        self.layout.state.join("process").join(format!("{component}.json"))
+    }
+}
+
+fn create_network() -> Result<()> {
+    let inside = |words: &[&str]| output(command(["ip", "-n", NAMESPACE]).args(words)).map(drop);
+    let outside = |words: &[&str]| output(command(["ip"]).args(words)).map(drop);
+    let (host, node) = (format!("{HOST}/{LINK_PREFIX}"), format!("{NODE}/{LINK_PREFIX}"));
+    outside(&["netns", "add", NAMESPACE])?;
+    outside(&["link", "add", HOST_LINK, "type", "veth", "peer", "name", "eth0", "netns", NAMESPACE])?;
+    outside(&["address", "add", &host, "dev", HOST_LINK])?;
+    outside(&["link", "set", HOST_LINK, "up"])?;
+    inside(&["address", "add", &node, "dev", "eth0"])?;
+    inside(&["link", "set", "eth0", "up"])?;
+    inside(&["link", "set", "lo", "up"])?;
+    inside(&["link", "add", "out0", "type", "bridge"])?;
+    inside(&["link", "set", "out0", "up"])?;
+    inside(&["route", "add", "default", "dev", "out0"])?;
+    // The host reaches pods and Services; the routes vanish with the link.
+    outside(&["route", "add", PODS, "via", NODE])?;
+    outside(&["route", "add", SERVICES, "via", NODE])
+}
+
+/// Whether this kernel can translate addresses for Services; asks inside the node's network.
+pub(crate) fn check_iptables(node: &Node<'_>) -> Result<()> {
+    if succeeds(&mut node.enter(["iptables", "-t", "nat", "-S"])?) {
+        return Ok(());
+    }
+    Err(Error::KernelLacks { feature: "iptables nat table", needed_for: "kube-proxy" })
+}
