@@ -72,12 +72,14 @@ pub struct Workload {
     pub controlled_by: Option<String>,
     /// The containers of the template.
     pub containers: Vec<Container>,
+    /// Names of the template's image pull secrets, sorted.
+    pub pull_secrets: Vec<String>,
     /// What its pods run, without repetition, sorted.
     pub running: Vec<RunningImage>,
 }
 
 /// A container of a pod template.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Container {
     pub name: String,
     pub kind: ContainerKind,
