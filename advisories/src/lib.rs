@@ -1,1 +1,22 @@
-//! advisories
+//! Advisories: OSV records → one memory-mapped index file → findings of an inventory.
+//!
+//! [`build`] reads a source (see [`source`]) and writes an index; [`Index::open`] maps it; [`match_inventory`] asks it. Nothing
+//! here touches the network or the clock. Sources of the rules: the OSV schema 1.7 (<https://ossf.github.io/osv-schema/>) and
+//! the version grammar of each ecosystem ([`versions`]).
+
+pub mod ecosystem;
+pub mod index;
+mod kev;
+pub mod matching;
+mod osv;
+mod ranges;
+mod severity;
+pub mod source;
+pub mod versions;
+
+pub use index::{
+    EcosystemCount, Index, IndexError,
+    build::{BuildError, BuildInput, BuildReport, Skipped, build},
+};
+pub use matching::{Matches, match_inventory};
+pub use versions::VersionOrder;
