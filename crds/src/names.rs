@@ -1,0 +1,128 @@
+//! The words other programs and people rely on: labels, annotations, finalizers, condition types, reasons, custom verbs.
+
+/// The API group of all three kinds.
+pub const GROUP: &str = "breakwater.dev";
+/// The one version served.
+pub const VERSION: &str = "v1alpha1";
+
+/// Field managers: one writer per field, and the manager says who.
+pub mod managers {
+    /// Status and child objects.
+    pub const CONTROLLER: &str = "breakwater/controller";
+    /// `ScanJob.status.target`.
+    pub const INTAKE: &str = "breakwater/intake";
+    /// What mitigation writes on workloads.
+    pub const MITIGATION: &str = "breakwater/mitigation";
+}
+
+pub mod labels {
+    /// On ScanJobs: why the operator made it (`Manual`, `Schedule`, `NewImage`, `Admission`).
+    pub const TRIGGER: &str = "breakwater.dev/trigger";
+    /// On scan Jobs and their Secrets: UID of the ScanJob that asks. No ownerReference crosses namespaces, so a label carries it.
+    pub const SCANJOB_UID: &str = "breakwater.dev/scanjob-uid";
+    /// On ScanJobs and Jobs: hash of the question, so that a retry meets the same object.
+    pub const QUESTION: &str = "breakwater.dev/question";
+    /// On namespaces: `enabled` is one of the three keys that mitigation needs.
+    pub const REMEDIATION: &str = "breakwater.dev/remediation";
+    /// On namespaces: `true` makes admission refuse when no replica answers.
+    pub const FAIL_CLOSED: &str = "breakwater.dev/fail-closed";
+    /// On pods: isolated, by which action.
+    pub const QUARANTINE: &str = "breakwater.dev/quarantine";
+    /// On the latch ConfigMaps.
+    pub const LATCH: &str = "breakwater.dev/latch";
+
+    /// The value of [`REMEDIATION`] that turns the key.
+    pub const ENABLED: &str = "enabled";
+}
+
+pub mod annotations {
+    /// On the three kinds: any new value asks for work now; echoed in `status.lastHandledRequestAt`.
+    pub const REQUESTED_AT: &str = "breakwater.dev/requested-at";
+    /// On workloads: the nonce of the latch to undo. Custom verb `undo`.
+    pub const UNDO: &str = "breakwater.dev/undo";
+    /// On workloads: `<RFC 3339 time>; <reason>`, at most 72 h ahead. Custom verb `hold`.
+    pub const HOLD_UNTIL: &str = "breakwater.dev/hold-until";
+    /// On workloads: a copy of the latch record, for people. Never read back.
+    pub const LATCH: &str = "breakwater.dev/latch";
+    /// On workloads: `<reason>; until=<RFC 3339 time>` passes admission. Custom verb `break-glass`.
+    pub const BREAK_GLASS: &str = "breakwater.dev/break-glass";
+    /// On pods: any value lifts the quarantine. Custom verb `unquarantine`.
+    pub const UNQUARANTINE: &str = "breakwater.dev/unquarantine";
+    /// On namespaces: `true` pauses every action there; latches stay.
+    pub const PAUSE: &str = "breakwater.dev/pause-remediation";
+    /// On workloads and namespaces: who owns it.
+    pub const OWNER: &str = "breakwater.dev/owner";
+}
+
+/// Custom verbs that the shipped ValidatingAdmissionPolicy checks on the annotating write.
+pub mod verbs {
+    pub const UNDO: &str = "undo";
+    pub const HOLD: &str = "hold";
+    pub const BREAK_GLASS: &str = "break-glass";
+    pub const UNQUARANTINE: &str = "unquarantine";
+}
+
+pub mod finalizers {
+    /// On ScanJobs: the Job and Secret in the operator's namespace are removed first.
+    pub const SCANJOB: &str = "breakwater.dev/scan-job";
+    /// On ImagePolicies: latches that only this policy holds are lifted first.
+    pub const IMAGEPOLICY: &str = "breakwater.dev/latches";
+}
+
+/// Condition types. `Ready` is always there; `Reconciling` and `Stalled` only while true (kstatus).
+pub mod conditions {
+    pub const READY: &str = "Ready";
+    pub const RECONCILING: &str = "Reconciling";
+    pub const STALLED: &str = "Stalled";
+
+    /// ImagePolicy: every selected workload keeps the rules. Never part of readiness.
+    pub const COMPLIANT: &str = "Compliant";
+    /// ImagePolicy: violations are acted upon (admission or mitigation enforces).
+    pub const ENFORCING: &str = "Enforcing";
+    /// ImagePolicy: the advisory index is older than the bound, or absent.
+    pub const DATABASE_STALE: &str = "DatabaseStale";
+    /// ImagePolicy: every configured registry answers.
+    pub const REGISTRY_REACHABLE: &str = "RegistryReachable";
+    /// Something else keeps writing what mitigation wrote.
+    pub const REMEDIATION_CONTESTED: &str = "RemediationContested";
+    /// Receivers refuse or do not answer.
+    pub const NOTIFICATIONS_FAILING: &str = "NotificationsFailing";
+
+    /// ScanJob: it ended with an answer about every image that could be read.
+    pub const COMPLETE: &str = "Complete";
+    /// ScanJob: it ended without an answer.
+    pub const FAILED: &str = "Failed";
+    pub const SUSPENDED: &str = "Suspended";
+    /// ScanJob: the policies' verdict, apart from `Complete`.
+    pub const POLICY_PASSED: &str = "PolicyPassed";
+
+    /// RuntimeBaseline: sensors report for the selected pods.
+    pub const SENSOR_CONNECTED: &str = "SensorConnected";
+    /// RuntimeBaseline: the evidence suffices and the baseline is sealed.
+    pub const LEARNED: &str = "Learned";
+    /// RuntimeBaseline: may go one mode up; the message says what is missing.
+    pub const PROMOTABLE: &str = "Promotable";
+    /// RuntimeBaseline: incidents are open.
+    pub const ANOMALOUS: &str = "Anomalous";
+    /// RuntimeBaseline: an action is in force.
+    pub const MITIGATED: &str = "Mitigated";
+}
+
+/// Condition reasons that are not the name of an error.
+pub mod reasons {
+    pub const SUCCEEDED: &str = "Succeeded";
+    pub const PROGRESSING: &str = "Progressing";
+    pub const SUSPENDED: &str = "Suspended";
+    /// The spec breaks a rule; the message lists every problem.
+    pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// `namespaceSelector` outside the operator's namespace.
+    pub const FOREIGN_NAMESPACE: &str = "ForeignNamespace";
+    /// A registry scan where some images failed.
+    pub const COMPLETED_WITH_FAILURES: &str = "CompletedWithFailures";
+    pub const PASSED: &str = "Passed";
+    pub const VIOLATIONS: &str = "Violations";
+    /// Not everything is known: nothing is concluded.
+    pub const UNKNOWN: &str = "Unknown";
+    /// No sensor reports.
+    pub const NO_SENSOR: &str = "NoSensor";
+}
