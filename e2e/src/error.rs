@@ -56,6 +56,9 @@ pub enum Error {
         /// The end of the log, at most 4 KiB.
         tail: String,
     },
+    /// An advisory that cannot be published.
+    #[error("cannot publish: {0}")]
+    Advisory(String),
     /// Something awaited did not happen.
     #[error("{what} not within {seconds} s")]
     NotInTime {

@@ -22,6 +22,7 @@ mod ingredient;
 mod kubeconfig;
 mod kubectl;
 mod kubelet;
+mod kwok;
 mod layout;
 pub mod mirror;
 mod node;
@@ -29,6 +30,7 @@ mod package;
 mod process;
 mod program;
 mod progress;
+pub mod publication;
 mod registry;
 
 pub use cluster::{Cluster, Status};

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use breakwater_e2e::{Cluster, Layout, Progress, Registry, Status, deploy, mirror};
+use breakwater_e2e::{Cluster, Layout, Progress, Registry, Status, deploy, mirror, publication};
 use clap::{Parser, Subcommand, ValueEnum};
 
 /// A real Kubernetes cluster on this machine, in namespaces of its own.
@@ -27,6 +27,8 @@ enum Action {
     Status,
     /// Print the directory that the advisory mirror serves.
     MirrorDir,
+    /// Add the OSV records of a directory (<ecosystem>/*.json) to the mirror, replacing those of the same id.
+    Publish { directory: PathBuf },
     /// Build images and push them.
     Image {
         #[command(subcommand)]
@@ -37,6 +39,11 @@ enum Action {
         /// The kustomize overlay [default: the repository's config/overlays/dev].
         #[arg(long)]
         overlay: Option<PathBuf>,
+    },
+    /// Set the number of nodes that only the API server knows, for tests of size; 0 removes them.
+    Kwok {
+        /// How many; each takes 500 pods.
+        nodes: u16,
     },
     /// Serve a directory over HTTP (what the cluster's mirror runs).
     #[command(hide = true)]
@@ -96,6 +103,10 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
             }
         },
         Action::MirrorDir => writeln!(out, "{}", cluster.layout().mirror().display())?,
+        Action::Publish { directory } => {
+            let count = publication::publish(&cluster.layout().mirror(), &directory)?;
+            writeln!(out, "{count} records published")?;
+        }
         Action::Image { command: ImageAction::Build { directory, name, to } } => {
             cluster.require()?;
             let known = cluster.layout().e2e().join("images").join(&directory);
@@ -112,6 +123,7 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
             let overlay = overlay.unwrap_or_else(|| cluster.layout().repository.join("config/overlays/dev"));
             deploy(&cluster, &overlay, &progress)?;
         }
+        Action::Kwok { nodes } => cluster.kwok(nodes, &progress)?,
         Action::ServeMirror { directory, address } => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(mirror::serve(directory, address))?;
