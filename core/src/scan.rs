@@ -14,6 +14,20 @@ pub const MAX_MANIFEST: usize = 4 << 20;
 /// The most images one Job is asked about.
 pub const MAX_IMAGES: usize = 100;
 
+/// Where a scan pod finds what it is given. Nothing is in its arguments; the question alone, which holds no secret, is in its environment.
+pub mod pod {
+    /// Environment variable: the [`Question`](super::Question) as JSON.
+    pub const QUESTION: &str = "BREAKWATER_QUESTION";
+    /// The projected token for intake. The kubelet renews it: read it for each request.
+    pub const TOKEN_FILE: &str = "/var/run/breakwater/token/token";
+    /// PEM: the authority that signs intake's certificate.
+    pub const CA_FILE: &str = "/var/run/breakwater/ca/ca.crt";
+    /// A docker `config.json` with at most the one registry's entry. Absent: anonymous.
+    pub const CREDENTIALS_FILE: &str = "/var/run/breakwater/registry/config.json";
+    /// PEM: further authorities to trust for the registry. Absent: the usual ones alone.
+    pub const REGISTRY_CA_FILE: &str = "/var/run/breakwater/registry/ca.crt";
+}
+
 /// `POST`: a Job offers the manifest bytes it fetched; the answer says which inventories are wanted.
 pub const OFFER_PATH: &str = "/v1/offer";
 /// `POST`, body zstd-compressed JSON: an inventory.
