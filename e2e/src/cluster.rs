@@ -11,7 +11,7 @@ use crate::process::Process;
 use crate::program::Program;
 use crate::{
     Environment, Error, Images, Kubectl, Layout, Progress, Registry, Result, container_runtime,
-    control_plane, dns, kubeconfig, kubelet, mirror, package,
+    control_plane, dns, kubeconfig, kubelet, kwok, mirror, package,
 };
 
 /// The one cluster of this machine.
@@ -179,6 +179,16 @@ impl Cluster {
         self.remove()?;
         progress.done("cluster down, nothing left but the cache");
         Ok(())
+    }
+
+    /// Sets the number of nodes that only the API server knows; kwok keeps them and their pods alive. 0 removes them.
+    ///
+    /// # Errors
+    /// If kwok cannot be built or the nodes do not become Ready.
+    pub fn kwok(&self, nodes: u16, progress: &Progress) -> Result<()> {
+        let _lock = self.lock()?;
+        self.require()?;
+        kwok::scale(&self.layout, &Node::new(&self.layout), &self.kubectl(), nodes, progress)
     }
 
     fn remove(&self) -> Result<()> {

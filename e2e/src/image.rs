@@ -122,7 +122,7 @@ impl Images {
         }
         ingredient::make(&context, &self.layout)?;
         let buildah = || {
-            let mut buildah = command(["buildah", "--storage-driver", "vfs", "--root"]);
+            let mut buildah = command(["buildah", "--storage-driver", "overlay", "--root"]);
             buildah.arg(place.join("storage")).arg("--runroot").arg(place.join("run"));
             buildah
         };

@@ -32,11 +32,10 @@ pub(crate) fn make(context: &Path, layout: &Layout) -> Result<()> {
         debian(&packages, &context.join("rootfs.tar"), layout)?;
     }
     if let Some(requirements) = asked("requirements.txt") {
-        // For the image's Python, not for the one that happens to run pip here.
         let mut pip =
-            command(["pip3", "install", "--quiet", "--no-deps", "--no-compile", "--only-binary=:all:"]);
-        pip.args(["--disable-pip-version-check", "--python-version", "3.11", "--implementation", "cp"]);
-        output(pip.arg("--target").arg(context.join("python")).arg("--requirement").arg(requirements))?;
+            command(["pip3", "install", "--quiet", "--no-deps", "--no-compile", "--root-user-action=ignore"]);
+        pip.args(["--disable-pip-version-check", "--target"]).arg(context.join("python"));
+        output(pip.arg("--requirement").arg(requirements))?;
     }
     if asked("package.json").is_some() {
         let mut npm =

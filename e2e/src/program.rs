@@ -32,6 +32,14 @@ impl Program {
         }
     }
 
+    /// What of the module is the program: its own main package, or that of a module it requires as a tool.
+    fn package(self) -> &'static str {
+        match self {
+            Self::Kubernetes | Self::Dns => ".",
+            Self::Kwok => "sigs.k8s.io/kwok/cmd/kwok",
+        }
+    }
+
     fn link_flags(self) -> String {
         match self {
             Self::Kubernetes => {
@@ -66,7 +74,13 @@ impl Program {
             let half = directory.join(format!("{}.half", self.module()));
             let mut build =
                 command(["go", "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags"]);
-            build.arg(&flags).arg("-o").arg(&half).arg(".").current_dir(&module).env("CGO_ENABLED", "0");
+            build
+                .arg(&flags)
+                .arg("-o")
+                .arg(&half)
+                .arg(self.package())
+                .current_dir(&module)
+                .env("CGO_ENABLED", "0");
             output(&mut build)?;
             fs::rename(&half, &program).at(&program)
         })?;
