@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
 
-use crate::{clock::Clock, config::Config};
+use crate::{clock::Clock, config::Config, kube::metrics::Metrics};
 
 /// What every room is given at start. Cheap to clone.
 #[derive(Clone)]
@@ -13,6 +14,26 @@ pub struct Context {
     pub config: Arc<ArcSwap<Config>>,
     /// The namespace the operator lives in.
     pub namespace: Arc<str>,
+    /// This replica, unique among all that ever ran: the pod's name.
+    pub instance: Arc<str>,
+    pub metrics: Metrics,
+    /// Cancelled when the process is asked to end. Every loop selects on it and returns `Ok`.
+    pub stop: CancellationToken,
+}
+
+impl Context {
+    #[must_use]
+    pub fn new(client: kube::Client, namespace: &str, instance: &str, config: Config) -> Self {
+        Self {
+            client,
+            clock: Clock,
+            config: Arc::new(ArcSwap::from_pointee(config)),
+            namespace: namespace.into(),
+            instance: instance.into(),
+            metrics: Metrics::default(),
+            stop: CancellationToken::new(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Context {

@@ -1,1 +1,9 @@
-//! The kube room.
+//! Glue to the API server: writing statuses, conditions, Events, the leader lease, running controllers, TLS, health, metrics, shutdown.
+//! No domain rules live here.
+
+pub mod apply;
+pub mod conditions;
+pub mod events;
+pub mod lease;
+pub mod metrics;
+pub mod runner;
