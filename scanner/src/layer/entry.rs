@@ -1,0 +1,34 @@
+//! One entry of a tar archive, as container runtimes understand it.
+
+/// What an entry makes of its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    File,
+    Directory,
+    HardLink,
+    SymbolicLink,
+    /// Devices, pipes and what later standards may add.
+    Other,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Relative to the root, without `.` and `..`; see [`super::tar`].
+    pub path: String,
+    pub kind: Kind,
+    /// Bytes of content that follow.
+    pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Where a link points, as written.
+    pub target: String,
+    /// Its content is a map and pieces, not the file's bytes.
+    pub sparse: bool,
+}
+
+impl Entry {
+    #[must_use]
+    pub fn is_executable(&self) -> bool {
+        self.mode & 0o111 != 0
+    }
+}

@@ -1,0 +1,89 @@
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use breakwater_core::{
+    Digest,
+    inventory::{OperatingSystem, Software, Unanalysed},
+};
+
+use crate::packages::{LanguagePackage, OsPackage};
+
+/// What one file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Evidence {
+    OsRelease(OperatingSystem),
+    /// The branch that apk's repositories name: `v3.20`, `edge`.
+    AlpineBranch(String),
+    Dpkg(Vec<OsPackage>),
+    Apk {
+        packages: Vec<OsPackage>,
+        /// Paths of the files they own, one a line.
+        files: String,
+    },
+    /// Paths of the files that one dpkg package owns, one a line.
+    DpkgFiles(String),
+    Language(Vec<LanguagePackage>),
+    /// A hard or symbolic link to this path.
+    Link(String),
+    /// Holds packages that are not read, and why.
+    Unread(String),
+}
+
+impl Evidence {
+    /// Bytes it keeps, roughly.
+    pub(super) fn size(&self) -> usize {
+        const PACKAGE: usize = 320;
+        match self {
+            Self::OsRelease(_) | Self::AlpineBranch(_) => PACKAGE,
+            Self::Dpkg(packages) => packages.len().saturating_mul(PACKAGE),
+            Self::Apk { packages, files } => packages.len().saturating_mul(PACKAGE).saturating_add(files.len()),
+            Self::Language(packages) => packages.len().saturating_mul(PACKAGE),
+            Self::DpkgFiles(text) | Self::Link(text) | Self::Unread(text) => text.len(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileFacts {
+    pub evidence: Option<Evidence>,
+    pub software: Option<Software>,
+}
+
+/// What one layer says, before the layers above it are known.
+#[derive(Debug, Clone)]
+pub struct LayerFacts {
+    /// Digest of the compressed blob.
+    pub digest: Digest,
+    pub files: BTreeMap<String, FileFacts>,
+    /// Paths of lower layers that this one removes, and directories whose lower contents it hides (OCI image-spec, "Whiteouts").
+    pub removed: Vec<String>,
+    pub opaque: Vec<String>,
+    pub unanalysed: Vec<Unanalysed>,
+    /// Hashes of every path that is no directory here, sorted: what stands at or above a path of a lower layer hides it.
+    pub(super) present: Vec<u64>,
+}
+
+impl LayerFacts {
+    pub(super) fn new(digest: Digest) -> Self {
+        Self {
+            digest,
+            files: BTreeMap::new(),
+            removed: Vec::new(),
+            opaque: Vec::new(),
+            unanalysed: Vec::new(),
+            present: Vec::new(),
+        }
+    }
+
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.present.binary_search(&hash(path)).is_ok()
+    }
+}
+
+pub(super) fn hash(path: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    hasher.finish()
+}

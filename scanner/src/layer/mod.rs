@@ -1,0 +1,16 @@
+//! A layer's bytes, streamed once: digest, inflate, tar, and the few files that matter. Nothing is written to disk.
+
+pub mod entry;
+mod error;
+mod facts;
+mod inflate;
+pub mod merge;
+pub(crate) mod path;
+mod read;
+pub mod tar;
+mod want;
+
+pub use error::LayerError;
+pub use facts::{Evidence, FileFacts, LayerFacts};
+pub use inflate::Inflated;
+pub use read::{ExpectedLayer, read_layer};

@@ -1,0 +1,209 @@
+use std::{io::BufRead, str::from_utf8};
+
+use breakwater_core::{
+    Digest, printable,
+    inventory::{MAX_ENTRIES, Unanalysed},
+};
+
+use super::{
+    Evidence, Inflated, LayerError, LayerFacts,
+    entry::{Entry, Kind},
+    facts::hash,
+    path,
+    tar::Tar,
+    want::{Want, want},
+};
+use crate::{
+    contents,
+    limits::{MAX_FILE, MAX_KEPT, MAX_LAYER_ENTRIES, MAX_PATH},
+    packages::{apk, dpkg, gobuild::BuildInfoSearch, npm, os_release, python},
+};
+
+/// What a layer is to be, by the manifest and the image configuration.
+#[derive(Debug, Clone)]
+pub struct ExpectedLayer {
+    pub digest: Digest,
+    pub diff_id: Digest,
+}
+
+/// Reads a layer's compressed bytes once, to their end, and tells what is inside.
+///
+/// # Errors
+/// [`LayerError`]: the layer is corrupt, is not the expected one, or its source broke off. Bounds that are hit are no errors: they are
+/// listed in the facts' `unanalysed`.
+pub fn read_layer(from: impl BufRead, expected: &ExpectedLayer) -> Result<LayerFacts, LayerError> {
+    let mut reading = Reading { facts: LayerFacts::new(expected.digest.clone()), kept: 0 };
+    let mut tar = Tar::new(Inflated::new(from)?);
+    let walked = reading.walk(&mut tar);
+    let inflated = tar.into_inner();
+    let cap = inflated.cap().map(str::to_owned);
+    match (walked, &cap) {
+        (Ok(()), _) => {}
+        (Err(_), Some(_)) => {} // The bound cut the archive, nobody else.
+        (Err(error), None) => return Err(error),
+    }
+    if let Some(reason) = cap {
+        reading.leave_out(&format!("layer {}", expected.digest.short()), &reason);
+    }
+    let totals = inflated.finish()?;
+    check("layer", &expected.digest, totals.digest)?;
+    if let Some(diff_id) = totals.diff_id {
+        check("inflated layer", &expected.diff_id, diff_id)?;
+    }
+    let mut facts = reading.facts;
+    facts.present.sort_unstable();
+    facts.present.dedup();
+    facts.present.shrink_to_fit();
+    Ok(facts)
+}
+
+fn check(what: &'static str, expected: &Digest, found: Digest) -> Result<(), LayerError> {
+    if *expected == found {
+        return Ok(());
+    }
+    Err(LayerError::DigestMismatch { what, expected: expected.clone(), found })
+}
+
+struct Reading {
+    facts: LayerFacts,
+    /// Bytes of facts kept so far, roughly.
+    kept: usize,
+}
+
+impl Reading {
+    fn walk<R: BufRead>(&mut self, tar: &mut Tar<R>) -> Result<(), LayerError> {
+        let mut entries = 0_usize;
+        while let Some(entry) = tar.next_entry()? {
+            entries += 1;
+            if entries > MAX_LAYER_ENTRIES {
+                let reason = format!("a layer of more than {MAX_LAYER_ENTRIES} entries: the rest is not read");
+                self.leave_out(&entry.path, &reason);
+                return Ok(());
+            }
+            self.entry(&entry, tar)?;
+        }
+        Ok(())
+    }
+
+    fn entry<R: BufRead>(&mut self, entry: &Entry, tar: &mut Tar<R>) -> Result<(), LayerError> {
+        if entry.kind == Kind::Directory || entry.path.is_empty() {
+            return Ok(());
+        }
+        if let Some(removed) = path::name(&entry.path).strip_prefix(".wh.") {
+            let directory = entry.path.rsplit_once('/').map_or("", |(directory, _)| directory);
+            if !self.affords(entry.path.len()) {
+                self.leave_out(&entry.path, "the layer removes more than is kept");
+            } else if removed == ".wh..opq" {
+                self.facts.opaque.push(directory.to_owned());
+            } else if !removed.starts_with(".wh.") {
+                self.facts.removed.push(path::normalise(&format!("{directory}/{removed}")));
+            }
+            return Ok(());
+        }
+        self.facts.present.push(hash(&entry.path));
+        // A later entry of one path replaces an earlier one.
+        self.facts.files.remove(&entry.path);
+        let mut is_elf = false;
+        match (want(&entry.path), entry.kind) {
+            (Some(Want::Unread(reason)), _) => {
+                self.keep(&entry.path, Evidence::Unread(reason.to_owned()));
+            }
+            (Some(_), Kind::HardLink) => {
+                self.keep(&entry.path, Evidence::Link(path::normalise(&entry.target)));
+            }
+            (Some(_), Kind::SymbolicLink) => {
+                self.keep(&entry.path, Evidence::Link(path::follow(&entry.path, &entry.target)));
+            }
+            (Some(want), Kind::File) => self.file(entry, want, tar)?,
+            (None, Kind::File) => is_elf = self.program(entry, tar)?,
+            _ => {}
+        }
+        let software = contents::software_of(entry, is_elf);
+        if let Some(software) = software.filter(|_| self.affords(2 * entry.path.len() + 100)) {
+            self.facts.files.entry(entry.path.clone()).or_default().software = Some(software);
+        }
+        Ok(())
+    }
+
+    /// A file that is read whole.
+    fn file<R: BufRead>(&mut self, entry: &Entry, want: Want, tar: &mut Tar<R>) -> Result<(), LayerError> {
+        if entry.sparse || entry.size > MAX_FILE {
+            let reason = if entry.sparse {
+                "a sparse file is not read".to_owned()
+            } else {
+                format!("larger than {} MiB", MAX_FILE >> 20)
+            };
+            self.keep(&entry.path, Evidence::Unread(reason));
+            return Ok(());
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(entry.size).unwrap_or(0));
+        tar.content(|piece| {
+            bytes.extend_from_slice(piece);
+            true
+        })?;
+        match interpret(want, &bytes) {
+            Ok(Some(evidence)) => self.keep(&entry.path, evidence),
+            Ok(None) => {}
+            Err(reason) => self.keep(&entry.path, Evidence::Unread(reason)),
+        }
+        Ok(())
+    }
+
+    /// Any other file: searched for what Go's linker leaves in programs, if it is one. Answers whether it is.
+    fn program<R: BufRead>(&mut self, entry: &Entry, tar: &mut Tar<R>) -> Result<bool, LayerError> {
+        let mut search = BuildInfoSearch::default();
+        tar.content(|piece| search.push(piece))?;
+        let is_elf = search.is_elf();
+        let found = search.finish();
+        if !found.packages.is_empty() {
+            self.keep(&entry.path, Evidence::Language(found.packages));
+        }
+        if let Some(reason) = found.unread {
+            self.leave_out(&entry.path, reason);
+        }
+        Ok(is_elf)
+    }
+
+    fn keep(&mut self, path: &str, evidence: Evidence) {
+        if !self.affords(path.len().saturating_add(evidence.size())) {
+            self.leave_out(path, "the layer holds more package data than is kept");
+            return;
+        }
+        self.facts.files.entry(path.to_owned()).or_default().evidence = Some(evidence);
+    }
+
+    /// Counts `size` bytes more, if that stays within the bound.
+    fn affords(&mut self, size: usize) -> bool {
+        let sum = self.kept.saturating_add(size);
+        let fits = sum <= MAX_KEPT;
+        if fits {
+            self.kept = sum;
+        }
+        fits
+    }
+
+    fn leave_out(&mut self, path: &str, reason: &str) {
+        if self.facts.unanalysed.len() < MAX_ENTRIES {
+            let path = printable::line(path, MAX_PATH);
+            self.facts.unanalysed.push(Unanalysed { path, reason: reason.to_owned() });
+        }
+    }
+}
+
+/// What a wanted file says; `Err` is the reason why it cannot be read, `Ok(None)` that it says nothing of interest.
+fn interpret(want: Want, bytes: &[u8]) -> Result<Option<Evidence>, String> {
+    let text = || from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Into::into);
+    Ok(match want {
+        Want::OsRelease => os_release::parse(&text()).map(Evidence::OsRelease),
+        Want::AlpineRepositories => os_release::alpine_branch(&text()).map(Evidence::AlpineBranch),
+        Want::DpkgStatus => Some(Evidence::Dpkg(dpkg::parse_status(&text()))),
+        Want::DpkgFiles => Some(Evidence::DpkgFiles(dpkg::parse_files(&text()))),
+        Want::ApkInstalled => {
+            let (packages, files) = apk::parse_installed(&text());
+            Some(Evidence::Apk { packages, files })
+        }
+        Want::NpmPackage => npm::parse(bytes)?.map(|package| Evidence::Language(vec![package])),
+        Want::PythonMetadata => python::parse(&text()).map(|p| Evidence::Language(vec![p])),
+        Want::Unread(reason) => Some(Evidence::Unread(reason.to_owned())),
+    })
+}

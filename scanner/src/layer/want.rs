@@ -1,0 +1,110 @@
+//! Which files of an image are read, by their path alone.
+
+use super::path;
+
+/// What a file is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Want {
+    OsRelease,
+    AlpineRepositories,
+    DpkgStatus,
+    /// The files of one dpkg package.
+    DpkgFiles,
+    ApkInstalled,
+    NpmPackage,
+    PythonMetadata,
+    /// Known to hold packages, and not read: the reason for `unanalysed`.
+    Unread(&'static str),
+}
+
+const RPM: &str = "rpm package databases are not read";
+const JAVA: &str = "Java archives are not read";
+const RUBY: &str = "Ruby gems are not read";
+const PHP: &str = "Composer packages are not read";
+const DOTNET: &str = ".NET dependencies are not read";
+
+pub(crate) fn want(path: &str) -> Option<Want> {
+    by_place(path).or_else(|| by_name(path))
+}
+
+fn by_place(path: &str) -> Option<Want> {
+    Some(match path {
+        "etc/os-release" | "usr/lib/os-release" => Want::OsRelease,
+        "etc/apk/repositories" => Want::AlpineRepositories,
+        "var/lib/dpkg/status" => Want::DpkgStatus,
+        "lib/apk/db/installed" | "usr/lib/apk/db/installed" => Want::ApkInstalled,
+        _ => {
+            if let Some(file) = path.strip_prefix("var/lib/dpkg/status.d/") {
+                return Some(if file.ends_with(".md5sums") { Want::DpkgFiles } else { Want::DpkgStatus });
+            }
+            if let Some(file) = path.strip_prefix("var/lib/dpkg/info/") {
+                return file.ends_with(".list").then_some(Want::DpkgFiles);
+            }
+            let file = ["var/lib/rpm/", "usr/lib/sysimage/rpm/", "usr/share/rpm/"]
+                .iter()
+                .find_map(|directory| path.strip_prefix(directory))?;
+            return matches!(file, "Packages" | "Packages.db" | "rpmdb.sqlite").then_some(Want::Unread(RPM));
+        }
+    })
+}
+
+fn by_name(path: &str) -> Option<Want> {
+    let name = path::name(path);
+    let is_in = |ending: &str| path.rsplit('/').nth(1).is_some_and(|directory| directory.ends_with(ending));
+    match name {
+        "package.json" => is_npm_package(path).then_some(Want::NpmPackage),
+        "METADATA" => is_in(".dist-info").then_some(Want::PythonMetadata),
+        "PKG-INFO" => is_in(".egg-info").then_some(Want::PythonMetadata),
+        "installed.json" => path.ends_with("vendor/composer/installed.json").then_some(Want::Unread(PHP)),
+        _ => match name.rsplit_once('.')?.1 {
+            "egg-info" => Some(Want::PythonMetadata),
+            "jar" | "war" | "ear" => Some(Want::Unread(JAVA)),
+            "gemspec" => path.contains("/specifications/").then_some(Want::Unread(RUBY)),
+            "json" => name.ends_with(".deps.json").then_some(Want::Unread(DOTNET)),
+            _ => None,
+        },
+    }
+}
+
+/// `node_modules/NAME/package.json` or `node_modules/@SCOPE/NAME/package.json`: a package's own file, not one in its depths.
+fn is_npm_package(path: &str) -> bool {
+    let mut parts = path.rsplit('/').skip(1);
+    let (name, above) = (parts.next(), parts.next());
+    match (name, above) {
+        (Some(_), Some("node_modules")) => true,
+        (Some(_), Some(scope)) => scope.starts_with('@') && parts.next() == Some("node_modules"),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_wanted_by_their_place() {
+        for (path, expected) in [
+            ("etc/os-release", Some(Want::OsRelease)),
+            ("var/lib/dpkg/status", Some(Want::DpkgStatus)),
+            ("var/lib/dpkg/status.d/base", Some(Want::DpkgStatus)),
+            ("var/lib/dpkg/status.d/base.md5sums", Some(Want::DpkgFiles)),
+            ("var/lib/dpkg/info/bash.list", Some(Want::DpkgFiles)),
+            ("var/lib/dpkg/info/bash.postinst", None),
+            ("var/lib/dpkg/status-old", None),
+            ("lib/apk/db/installed", Some(Want::ApkInstalled)),
+            ("usr/lib/apk/db/installed", Some(Want::ApkInstalled)),
+            ("app/node_modules/left-pad/package.json", Some(Want::NpmPackage)),
+            ("app/node_modules/@types/node/package.json", Some(Want::NpmPackage)),
+            ("app/node_modules/a/dist/esm/package.json", None),
+            ("app/package.json", None),
+            ("usr/lib/python3/dist-packages/six-1.16.0.dist-info/METADATA", Some(Want::PythonMetadata)),
+            ("usr/lib/python3/dist-packages/six.egg-info", Some(Want::PythonMetadata)),
+            ("usr/lib/python3/dist-packages/six.egg-info/PKG-INFO", Some(Want::PythonMetadata)),
+            ("METADATA", None),
+            ("var/lib/rpm/rpmdb.sqlite", Some(Want::Unread(RPM))),
+            ("opt/app.jar", Some(Want::Unread(JAVA))),
+        ] {
+            assert_eq!(want(path), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Every bound of the scanner, in one place. What a bound cuts off is reported in the inventory's `unanalysed`, never dropped silently.
+
+use std::time::Duration;
+
+/// The most layers of one image. Container engines stop at 127 (overlayfs, Docker).
+pub const MAX_LAYERS: usize = 127;
+/// The most manifests one index lists.
+pub const MAX_INDEX_ENTRIES: usize = 1_000;
+/// The largest image configuration, in bytes.
+pub const MAX_CONFIG: usize = 4 << 20;
+/// The largest compressed layer, in bytes.
+pub const MAX_LAYER: u64 = 16 << 30;
+/// The most bytes one layer may inflate to.
+pub const MAX_LAYER_INFLATED: u64 = 32 << 30;
+/// A layer that inflates to more than this many times its size is cut there …
+pub const MAX_RATIO: u64 = 200;
+/// … once it has grown past this many bytes: small files of zeros are honest.
+pub const RATIO_GRACE: u64 = 2 << 30;
+/// The most entries of one layer that are looked at; eight bytes are kept for each.
+pub const MAX_LAYER_ENTRIES: usize = 2_000_000;
+/// The longest path or link target, in bytes (PATH_MAX of Linux).
+pub const MAX_PATH: usize = 4_096;
+/// The largest extended header (PAX, GNU long name), in bytes: what Go's archive/tar accepts, which container runtimes use.
+pub const MAX_TAR_EXTENSION: u64 = 1 << 20;
+/// The largest single file that is read whole, in bytes: package databases, metadata.
+pub const MAX_FILE: u64 = 32 << 20;
+/// The most bytes of facts kept per layer until all layers are merged.
+pub const MAX_KEPT: usize = 48 << 20;
+/// The largest embedded Go module list, in bytes.
+pub const MAX_BUILD_INFO: usize = 4 << 20;
+/// The largest zstd window, as a power of two: the decoder allocates that much.
+pub const MAX_ZSTD_WINDOW_LOG: u32 = 25;
+/// Layers that are read at the same time.
+pub const PARALLEL_LAYERS: usize = 2;
+/// Pieces of a layer that wait for the analysis; the network waits when they are used up.
+pub const WAITING_PIECES: usize = 16;
+
+/// The longest package name kept, in characters.
+pub const MAX_NAME: usize = 256;
+/// The longest version kept, in characters.
+pub const MAX_VERSION: usize = 128;
+/// The longest string of an image's configuration kept (label value, argument, build instruction), in characters.
+pub const MAX_CONFIG_TEXT: usize = 512;
+/// The most items of each list of an image's configuration.
+pub const MAX_CONFIG_ITEMS: usize = 128;
+/// The most licences of one package.
+pub const MAX_LICENSES: usize = 16;
+/// The longest chain of links followed.
+pub const MAX_LINKS: usize = 8;
+
+/// The largest answer of a token endpoint, in bytes.
+pub const MAX_TOKEN: usize = 64 << 10;
+/// The largest docker configuration file, in bytes.
+pub const MAX_CREDENTIALS: usize = 1 << 20;
+/// The most hops one request is redirected.
+pub const MAX_REDIRECTS: usize = 5;
+/// How often one request is tried in all.
+pub const MAX_ATTEMPTS: u32 = 3;
+/// How often a blob is taken up again after its connection broke.
+pub const MAX_RESUMES: u32 = 4;
+/// The first pause between attempts; it triples.
+pub const FIRST_PAUSE: Duration = Duration::from_millis(300);
+/// The longest pause a registry's `Retry-After` may ask for before the scan gives up and reports it.
+pub const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// The largest `Retry-After` that is reported, in seconds: one day.
+pub const MAX_RETRY_AFTER: u32 = 86_400;
+/// Longest time to connect, TLS included.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest time until an answer's headers arrive.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,0 +1,43 @@
+//! What package managers and linkers leave behind: one parser a format, each a pure function over the file's text.
+
+pub mod apk;
+pub mod distribution;
+pub mod dpkg;
+pub mod gobuild;
+pub mod npm;
+pub mod os_release;
+mod purl;
+pub mod python;
+
+use breakwater_core::{inventory::SourcePackage, printable};
+
+use crate::limits::{MAX_NAME, MAX_VERSION};
+
+/// A distribution's package, before it is known which distribution's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OsPackage {
+    pub name: String,
+    pub version: String,
+    pub architecture: String,
+    pub source: Option<SourcePackage>,
+    pub licenses: Vec<String>,
+}
+
+/// A package of a language's own package manager.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LanguagePackage {
+    /// As OSV writes it: `npm`, `PyPI`, `Go`.
+    pub ecosystem: &'static str,
+    pub name: String,
+    pub version: String,
+    pub purl: String,
+    pub licenses: Vec<String>,
+}
+
+fn name(text: &str) -> String {
+    printable::line(text.trim(), MAX_NAME)
+}
+
+fn version(text: &str) -> String {
+    printable::line(text.trim(), MAX_VERSION)
+}
