@@ -1,0 +1,218 @@
+//! What breaks the installation that others use; runs alone.
+
+use std::time::{Duration, Instant};
+
+use breakwater_crds::{imagepolicy::ImagePolicy, scanjob::ScanJob};
+use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job, coordination::v1::Lease, core::v1::Pod};
+use kube::{
+    Api, Client,
+    api::{ListParams, Patch, PatchParams},
+};
+use serde_json::json;
+
+use super::support::{
+    audit::{Mark, OPERATOR},
+    client,
+    namespace::with_namespace,
+    objects::{condition, deployment, image_policy, now, scan_job},
+    product::{NAMESPACE, image, publish_for_lodash},
+    wait::eventually,
+};
+
+const OPERATOR_PODS: &str = "app.kubernetes.io/name=breakwater-operator";
+
+/// Ends every operator process of the node with SIGKILL, as a crash would: the kubelet starts it again.
+fn kill_operator() -> usize {
+    let mut killed = 0;
+    for entry in std::fs::read_dir("/proc").expect("/proc is there").flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
+        let Ok(command) = std::fs::read(entry.path().join("cmdline")) else { continue };
+        let program = command.split(|&byte| byte == 0).next().unwrap_or_default();
+        if program == b"/breakwater-operator" {
+            let status = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
+            killed += usize::from(status.is_ok_and(|status| status.success()));
+        }
+    }
+    killed
+}
+
+async fn holder(client: &Client) -> Option<String> {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), NAMESPACE);
+    leases.get("breakwater-operator").await.ok()?.spec?.holder_identity.filter(|holder| !holder.is_empty())
+}
+
+async fn scale_operator(client: &Client, replicas: i32) {
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
+    let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
+    deployments.patch("breakwater-operator", &PatchParams::default(), &patch).await.expect("it can be scaled");
+    eventually("as many operators are ready", Duration::from_secs(60), || async {
+        let seen = deployments.get("breakwater-operator").await.map_err(|error| error.to_string())?;
+        let status = seen.status.unwrap_or_default();
+        let (ready, all) = (status.ready_replicas.unwrap_or(0), status.replicas.unwrap_or(0));
+        if ready == replicas && all == replicas { Ok(()) } else { Err(format!("{ready} of {all} ready")) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn killed_at_twenty_moments_it_converges_without_doing_anything_twice() {
+    let client = client().await;
+    let app = image("demo-app").await;
+    let tiny = image("tiny-app").await;
+    with_namespace(&client, &[("breakwater.dev/remediation", "enabled")], |namespace| async move {
+        let client = super::support::client().await;
+        let id = format!("BWTEST-{}", namespace.to_uppercase());
+        let rules = json!({"vulnerabilities": {"deny": [id]}, "image": {"incomplete": "Allow"}});
+        let remediation = json!({
+            "mode": "Enforce",
+            "triggers": [{"when": {"rules": ["vulnerabilities.deny"]}, "action": "ScaleToZero", "gracePeriod": "1s"}],
+        });
+        image_policy(&client, &namespace, "deny", json!({"rules": rules, "remediation": remediation})).await;
+        deployment(&client, &namespace, "app", &app, 3).await;
+        let mark = Mark::now();
+        for round in 0..20_u32 {
+            scan_job(&client, &namespace, &format!("scan-{round}"), json!({"image": tiny})).await;
+            if round == 8 {
+                publish_for_lodash(&id).await;
+            }
+            // Odd waits, so that the blow falls at different places of the loop.
+            tokio::time::sleep(Duration::from_millis(u64::from(round * 397 % 1_900) + 100)).await;
+            kill_operator();
+        }
+        eventually("every ScanJob is complete", Duration::from_secs(180), || async {
+            let api: Api<ScanJob> = Api::namespaced(client.clone(), &namespace);
+            let list = api.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+            let open: Vec<_> = list
+                .items
+                .iter()
+                .filter(|job| condition(*job, "Complete").is_none_or(|(status, _)| status != "True"))
+                .map(|job| (job.metadata.name.clone(), job.status.clone()))
+                .collect();
+            if open.is_empty() { Ok(()) } else { Err(open) }
+        })
+        .await;
+        let deployments: Api<Deployment> = Api::namespaced(client.clone(), &namespace);
+        eventually("the workload is scaled to zero", Duration::from_secs(60), || async {
+            let replicas = deployments.get("app").await.ok().and_then(|found| found.spec).and_then(|spec| spec.replicas);
+            if replicas == Some(0) { Ok(()) } else { Err((replicas, now::<ImagePolicy>(&client, &namespace, "deny").await.status)) }
+        })
+        .await;
+        let requests = mark.requests_of(OPERATOR);
+        let scaled = requests.iter().filter(|request| {
+            request.resource() == "apps/deployments/scale"
+                && request.verb == "update"
+                && request.object_ref.namespace == namespace
+                && request.response_status.code == 200
+        });
+        assert_eq!(scaled.count(), 1, "one action, however often it was killed");
+        let jobs: Api<Job> = Api::namespaced(client.clone(), NAMESPACE);
+        let api: Api<ScanJob> = Api::namespaced(client.clone(), &namespace);
+        for scan in api.list(&ListParams::default()).await.expect("listed") {
+            let attempts = scan.status.as_ref().and_then(|status| status.attempts).unwrap_or_default();
+            let selector = format!("breakwater.dev/scanjob-uid={}", scan.metadata.uid.clone().unwrap_or_default());
+            let found = jobs.list(&ListParams::default().labels(&selector)).await.expect("listed").items.len();
+            assert!(found <= usize::try_from(attempts.max(1)).expect("small"), "{found} Jobs for {attempts} attempts");
+        }
+        let undone = std::process::Command::new(breakwater()).args(["undo", "deployment/app", "-n", &namespace]).status();
+        assert!(undone.expect("the command line runs").success());
+        eventually("three replicas are back", Duration::from_secs(60), || async {
+            let replicas = deployments.get("app").await.ok().and_then(|found| found.spec).and_then(|spec| spec.replicas);
+            if replicas == Some(3) { Ok(()) } else { Err(replicas) }
+        })
+        .await;
+    })
+    .await;
+}
+
+fn breakwater() -> std::path::PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
+        std::path::PathBuf::from,
+    );
+    target.join("x86_64-unknown-linux-gnu/release/breakwater")
+}
+
+#[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "a take-over is a matter of seconds")]
+async fn of_two_replicas_one_acts_and_the_other_takes_over() {
+    let client = client().await;
+    scale_operator(&client, 2).await;
+    let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
+    for (grace, bound) in [(30_u32, Duration::from_secs(2)), (0, Duration::from_secs(20))] {
+        eventually("both are there", Duration::from_secs(60), || async {
+            let list = pods.list(&ListParams::default().labels(OPERATOR_PODS)).await.map_err(|error| error.to_string())?;
+            let ready = list.items.iter().filter(|pod| condition(*pod, "Ready").is_some() || is_ready(pod)).count();
+            if ready == 2 { Ok(()) } else { Err(format!("{ready}")) }
+        })
+        .await;
+        let leader = eventually("somebody leads", Duration::from_secs(30), || async { holder(&client).await.ok_or(()) }).await;
+        let start = Instant::now();
+        if grace > 0 {
+            pods.delete(&leader_pod(&leader), &Default::default()).await.expect("it can be deleted");
+        } else {
+            kill_pod(&pods, &leader_pod(&leader)).await;
+        }
+        let next = eventually("the other leads", bound, || async {
+            holder(&client).await.filter(|holder| *holder != leader).ok_or(())
+        })
+        .await;
+        eprintln!("take-over from {leader} to {next} after {:?} (bound {bound:?})", start.elapsed());
+    }
+    scale_operator(&client, 1).await;
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    pod.metadata.deletion_timestamp.is_none()
+        && conditions.is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
+}
+
+/// Identities are the pod's name, maybe with more behind it.
+fn leader_pod(identity: &str) -> String {
+    identity.split('_').next().unwrap_or(identity).to_owned()
+}
+
+/// Ends the pod's process with SIGKILL and its pod without grace, so that it cannot come back under its name.
+async fn kill_pod(pods: &Api<Pod>, name: &str) {
+    let uid = pods.get(name).await.expect("it is there").metadata.uid.expect("it has one");
+    let wanted = uid.replace('-', "_");
+    for entry in std::fs::read_dir("/proc").expect("/proc is there").flatten() {
+        let cgroup = std::fs::read_to_string(entry.path().join("cgroup")).unwrap_or_default();
+        let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        if command.starts_with(b"/breakwater-operator") && (cgroup.contains(&uid) || cgroup.contains(&wanted)) {
+            let pid = entry.file_name().to_string_lossy().into_owned();
+            std::process::Command::new("kill").args(["-9", &pid]).status().expect("kill runs");
+        }
+    }
+    pods.delete(name, &kube::api::DeleteParams::default().grace_period(0)).await.expect("it can be deleted");
+}
+
+/// Five minutes without a write but the lease; `BREAKWATER_IDLE_SECONDS` shortens it.
+#[tokio::test]
+async fn at_rest_nothing_is_written_but_the_lease() {
+    let seconds = std::env::var("BREAKWATER_IDLE_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
+    let client = client().await;
+    let app = image("demo-app").await;
+    with_namespace(&client, &[], |namespace| async move {
+        let client = super::support::client().await;
+        image_policy(&client, &namespace, "calm", json!({"rules": {"image": {"allowRootUser": false, "incomplete": "Allow"}}})).await;
+        deployment(&client, &namespace, "app", &app, 1).await;
+        eventually("it is judged", Duration::from_secs(90), || async {
+            let policy: ImagePolicy = now(&client, &namespace, "calm").await;
+            condition(&policy, "Compliant").filter(|(status, _)| status == "False").ok_or(policy.status)
+        })
+        .await;
+        // The ledger is written at most once a minute: let what the judging left behind settle.
+        tokio::time::sleep(Duration::from_secs(70)).await;
+        let mark = Mark::now();
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        let writes: Vec<_> = mark
+            .requests_of(OPERATOR)
+            .into_iter()
+            .filter(|request| request.is_write() && request.object_ref.resource != "leases")
+            .map(|request| (request.verb.clone(), request.request_uri.clone()))
+            .collect();
+        assert!(writes.is_empty(), "{writes:#?}");
+    })
+    .await;
+}

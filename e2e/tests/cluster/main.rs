@@ -1,0 +1,11 @@
+//! Tests on the real cluster: API server, controller-manager, scheduler, kubelet, registries.
+//!
+//! They share one cluster and one installation of Breakwater; each has a namespace of its own. `disruptive` ones break what others
+//! rely on and run alone, afterwards (`scripts/test` does that).
+
+mod bad_input;
+mod disruptive;
+mod judging;
+mod permissions;
+mod pods;
+mod support;

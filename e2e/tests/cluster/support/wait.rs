@@ -1,0 +1,40 @@
+use std::{
+    fmt::Debug,
+    future::Future,
+    time::{Duration, Instant},
+};
+
+/// Asks until there is an answer. The failure says what was awaited and what was seen last.
+#[allow(clippy::disallowed_methods, reason = "tests wait for a real cluster")]
+pub async fn eventually<T, S: Debug, F: Future<Output = Result<T, S>>>(
+    what: &str,
+    within: Duration,
+    mut ask: impl FnMut() -> F,
+) -> T {
+    let start = Instant::now();
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(seen) if start.elapsed() > within => {
+                panic!("not within {within:?}: {what}; last seen: {seen:#?}")
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+/// Watches that something stays so for a time.
+#[allow(clippy::disallowed_methods, reason = "tests wait for a real cluster")]
+pub async fn throughout<S: Debug, F: Future<Output = Result<(), S>>>(
+    what: &str,
+    time: Duration,
+    mut ask: impl FnMut() -> F,
+) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        if let Err(seen) = ask().await {
+            panic!("after {:?} no longer: {what}; seen: {seen:#?}", start.elapsed());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
