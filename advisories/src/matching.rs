@@ -1,14 +1,15 @@
 //! An inventory × the index → findings: one per vulnerability and package, and what could not be judged.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 
 use breakwater_core::inventory::{Package, Unanalysed};
-use breakwater_core::{AffectedPackage, Finding, Inventory, Severity, SeveritySource};
+use breakwater_core::{AffectedPackage, Finding, Inventory, Severity, SeveritySource, printable};
 
 use crate::VersionOrder;
 use crate::ecosystem::{self, Naming};
-use crate::index::{AffectedEntry, EcosystemRows, Index, Record, Vulnerability};
-use judging::{Installed, judge_record};
+use crate::index::{AffectedEntries, AffectedEntry, EcosystemRows, Index, Record, Vulnerability};
+use judging::{Affects, Installed};
 
 mod judging;
 mod modularity;
@@ -27,8 +28,14 @@ pub struct Matches {
 /// Matches every package of the inventory. Pure; takes microseconds per package.
 #[must_use]
 pub fn match_inventory(index: &Index, inventory: &Inventory) -> Matches {
-    let mut matching =
-        Matching { index, ecosystems: HashMap::new(), findings: BTreeMap::new(), gaps: BTreeSet::new() };
+    let mut matching = Matching {
+        index,
+        ecosystems: HashMap::new(),
+        answers: HashMap::new(),
+        seen: HashSet::new(),
+        findings: Vec::new(),
+        gaps: BTreeSet::new(),
+    };
     for package in &inventory.packages {
         matching.package(package);
     }
@@ -37,17 +44,13 @@ pub fn match_inventory(index: &Index, inventory: &Inventory) -> Matches {
 
 struct Matching<'a> {
     index: &'a Index,
-    ecosystems: HashMap<&'a str, Known>,
-    findings: BTreeMap<(&'a str, PackageKey<'a>), Draft<'a>>,
+    ecosystems: HashMap<&'a str, Option<Known>>,
+    /// Packages of one source share their answer, and so do modules that many binaries carry.
+    answers: HashMap<Question<'a>, Rc<Answer<'a>>>,
+    /// The same package at several places is one: findings name the first.
+    seen: HashSet<(&'a str, &'a str, &'a str)>,
+    findings: Vec<Finding>,
     gaps: BTreeSet<Unanalysed>,
-}
-
-/// The installed package a finding is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct PackageKey<'a> {
-    ecosystem: &'a str,
-    name: &'a str,
-    version: &'a str,
 }
 
 /// What the index holds about an ecosystem: its release, and records for all releases.
@@ -59,11 +62,36 @@ struct Known {
     all_releases: Option<EcosystemRows>,
 }
 
+/// What is asked of the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Question<'a> {
+    ecosystem: &'a str,
+    name: &'a str,
+    version: &'a str,
+    /// The modularity label (`nodejs:18:…`), or empty.
+    label: &'a str,
+    /// The version came from the name of a source package, which has no epoch.
+    without_epoch: bool,
+}
+
+/// The records that see it affected, and why any could not be judged.
+#[derive(Default)]
+struct Answer<'a> {
+    hits: Vec<Hit<'a>>,
+    gap: Option<&'static str>,
+}
+
+/// One record that sees a package affected.
+struct Hit<'a> {
+    record: Record<'a>,
+    affects: Affects<'a>,
+    vulnerabilities: Vec<Vulnerability<'a>>,
+    others: Vec<&'a str>,
+}
+
 /// A finding while records about it are still coming.
 struct Draft<'a> {
-    package: &'a Package,
-    order: VersionOrder,
-    aliases: BTreeSet<&'a str>,
+    aliases: Vec<&'a str>,
     word: Word,
     fixed: Option<&'a str>,
     vulnerability: Vulnerability<'a>,
@@ -81,143 +109,150 @@ struct Word {
 
 impl<'a> Matching<'a> {
     fn package(&mut self, package: &'a Package) {
-        let name = package.ecosystem.as_str();
-        let known = match self.ecosystems.get(name) {
-            Some(known) => Some(*known),
-            None => self.learn(name),
-        };
-        let Some(known) = known else {
-            self.gaps.insert(Unanalysed {
-                path: name.to_owned(),
-                reason: format!(
-                    "the advisory index knows nothing about {name}: its packages were not judged"
-                ),
-            });
+        if !self.seen.insert((&package.ecosystem, &package.name, &package.version)) {
             return;
-        };
-        let source = package.source.as_ref();
-        if known.naming != Naming::Source || source.is_none() {
-            self.lookup(known, package, &package.name, &package.version, false);
         }
-        if known.naming != Naming::Binary
-            && let Some(source) = source
-            && (known.naming == Naming::Source || source.name != package.name)
-        {
-            self.lookup(known, package, &source.name, &source.version, known.order == VersionOrder::Rpm);
+        let Some(known) = self.known(&package.ecosystem) else { return };
+        let mut drafts: BTreeMap<&str, Draft<'_>> = BTreeMap::new();
+        for question in questions(known, package).into_iter().flatten() {
+            let answer = self.answer(known, question);
+            for hit in &answer.hits {
+                for vulnerability in &hit.vulnerabilities {
+                    let draft = drafts.entry(vulnerability.id).or_insert_with(|| Draft::of(*vulnerability));
+                    draft.merge(known.order, hit);
+                }
+            }
+            if let Some(gap) = answer.gap {
+                let at = if package.version.is_empty() { "" } else { "@" };
+                let reason = printable::line(&format!("{}{at}{} {gap}", package.name, package.version), 200);
+                self.gaps.insert(Unanalysed { path: package.path.clone(), reason });
+            }
         }
+        self.findings.extend(drafts.into_values().map(|draft| draft.finish(package)));
     }
 
-    fn learn(&mut self, name: &'a str) -> Option<Known> {
+    /// What is known about an ecosystem. Nothing at all is said once, so that silence is never taken for safety.
+    fn known(&mut self, name: &'a str) -> Option<Known> {
+        if let Some(known) = self.ecosystems.get(name) {
+            return *known;
+        }
         let filed = ecosystem::canonical(name);
         let base = ecosystem::base(filed);
         let release = self.index.ecosystem(filed);
         let all_releases = if base == filed { None } else { self.index.ecosystem(base) };
-        let order = ecosystem::order(filed)?;
-        if release.is_none() && all_releases.is_none() {
-            return None;
+        let known = ecosystem::order(filed)
+            .filter(|_| release.is_some() || all_releases.is_some())
+            .map(|order| Known { order, naming: ecosystem::naming(filed), release, all_releases });
+        if known.is_none() {
+            let reason = format!("no advisories about {name} are known: its packages were not judged");
+            self.gaps.insert(Unanalysed { path: name.to_owned(), reason });
         }
-        let known = Known { order, naming: ecosystem::naming(filed), release, all_releases };
         self.ecosystems.insert(name, known);
-        Some(known)
+        known
     }
 
-    fn lookup(
-        &mut self,
-        known: Known,
-        package: &'a Package,
-        name: &'a str,
-        version: &'a str,
-        without_epoch: bool,
-    ) {
-        let key = ecosystem::package_key(&package.ecosystem, name);
+    fn answer(&mut self, known: Known, question: Question<'a>) -> Rc<Answer<'a>> {
+        if let Some(answer) = self.answers.get(&question) {
+            return Rc::clone(answer);
+        }
+        let mut answer = Answer::default();
+        let key = ecosystem::package_key(question.ecosystem, question.name);
         for rows in [known.release, known.all_releases].into_iter().flatten() {
-            let Some(entries) = self.index.affected(rows, &key) else { continue };
-            let entries: Option<Vec<AffectedEntry<'a>>> = entries.collect();
-            let Some(entries) = entries else {
-                self.gap(package, "the advisory index is damaged here: build it anew");
-                continue;
-            };
-            if !known.order.knows(version) && !entries.iter().any(|entry| entry.lists(version)) {
-                let reason = if version.is_empty() {
-                    "has advisories, but its version is not known"
-                } else {
-                    "has advisories, but its version cannot be compared"
-                };
-                self.gap(package, reason);
-                continue;
-            }
-            let installed = Installed { order: known.order, version, without_epoch, purl: &package.purl };
-            for entries in entries.chunk_by(|left, right| left.record == right.record) {
-                if self.record(known.order, package, &installed, entries).is_none() {
-                    self.gap(package, "the advisory index is damaged here: build it anew");
-                }
+            if let Some(entries) = self.index.affected(rows, &key)
+                && judge(self.index, known.order, question, entries, &mut answer).is_none()
+            {
+                answer.gap = Some("could not be judged: the advisory index is damaged, build it anew");
             }
         }
+        let answer = Rc::new(answer);
+        self.answers.insert(question, Rc::clone(&answer));
+        answer
     }
 
-    /// Judges the package by all that one record says of it. `None`: the index is damaged.
-    fn record(
-        &mut self,
-        order: VersionOrder,
-        package: &'a Package,
-        installed: &Installed<'a>,
-        entries: &[AffectedEntry<'a>],
-    ) -> Option<()> {
-        let Some(first) = entries.first() else { return Some(()) };
-        let record = self.index.record(first.record)?;
-        let Some(affected) = judge_record(installed, record.module, entries)? else { return Some(()) };
-        let (vulnerabilities, others) = record.ids()?;
-        let key =
-            PackageKey { ecosystem: &package.ecosystem, name: &package.name, version: &package.version };
-        for vulnerability in vulnerabilities {
-            let word = Word::of(&record, &affected.entry, &vulnerability);
-            let draft = self.findings.entry((vulnerability.id, key)).or_insert_with(|| Draft {
-                package,
-                order,
-                aliases: BTreeSet::new(),
-                word,
-                fixed: None,
-                vulnerability,
-                published: record.published,
-                summary: record.summary,
-            });
-            draft.merge(&record, word, affected.fixed, &others);
-        }
-        Some(())
-    }
-
-    fn gap(&mut self, package: &Package, reason: &str) {
-        let version = if package.version.is_empty() { "" } else { "@" };
-        let reason = format!("{}{version}{} {reason}", package.name, package.version);
-        let reason = breakwater_core::printable::line(&reason, 200);
-        self.gaps.insert(Unanalysed { path: package.path.clone(), reason });
-    }
-
-    fn finish(self) -> Matches {
-        let mut findings: Vec<Finding> = self.findings.into_values().map(Draft::finish).collect();
-        findings.sort_by(|left, right| left.urgency().cmp(&right.urgency()));
-        Matches { findings, unanalysed: self.gaps.into_iter().collect() }
+    fn finish(mut self) -> Matches {
+        self.findings.sort_by(|left, right| left.urgency().cmp(&right.urgency()));
+        Matches { findings: self.findings, unanalysed: self.gaps.into_iter().collect() }
     }
 }
 
-impl<'a> Draft<'a> {
-    /// A version mends the finding if it does so by every record that names one.
-    fn merge(&mut self, record: &Record<'a>, word: Word, fixed: Option<&'a str>, others: &[&'a str]) {
-        self.aliases.extend(others);
-        self.word = self.word.max(word);
-        match (fixed, self.fixed) {
-            (None, _) => {}
-            (Some(fixed), Some(known)) if self.order.compare(fixed, known).is_le() => {}
-            (Some(fixed), _) => self.fixed = Some(fixed),
+/// Under which names, with which versions, advisories may speak of a package.
+fn questions(known: Known, package: &Package) -> [Option<Question<'_>>; 2] {
+    let is_rpm = known.order == VersionOrder::Rpm;
+    let label = if is_rpm { modularity::label(&package.purl) } else { "" };
+    let question = |name, version, without_epoch| {
+        Some(Question { ecosystem: &package.ecosystem, name, version, label, without_epoch })
+    };
+    let installed = question(&package.name, &package.version, false);
+    match (&package.source, known.naming) {
+        (Some(source), Naming::Source) => [question(&source.name, &source.version, is_rpm), None],
+        (Some(source), Naming::Both) if source.name != package.name => {
+            [installed, question(&source.name, &source.version, is_rpm)]
         }
-        self.published = [self.published, record.published].into_iter().flatten().min();
-        if self.summary.is_empty() {
-            self.summary = record.summary;
+        _ => [installed, None],
+    }
+}
+
+/// Asks every record about the package. `None`: the index is damaged.
+fn judge<'a>(
+    index: &'a Index,
+    order: VersionOrder,
+    question: Question<'a>,
+    entries: AffectedEntries<'a>,
+    answer: &mut Answer<'a>,
+) -> Option<()> {
+    let entries: Vec<AffectedEntry<'a>> = entries.collect::<Option<_>>()?;
+    let comparable = order.knows(question.version);
+    if !comparable && !entries.iter().any(|entry| entry.lists(question.version)) {
+        answer.gap = Some(if question.version.is_empty() {
+            "has advisories, but its version is not known"
+        } else {
+            "has advisories, but its version cannot be compared"
+        });
+        return Some(());
+    }
+    let installed = Installed { order, comparable, question };
+    for entries in entries.chunk_by(|left, right| left.record == right.record) {
+        let Some(first) = entries.first() else { continue };
+        let record = index.record(first.record)?;
+        if let Some(affects) = installed.judge(record.module, entries)? {
+            let (vulnerabilities, others) = record.ids()?;
+            answer.hits.push(Hit { record, affects, vulnerabilities, others });
+        }
+    }
+    Some(())
+}
+
+impl<'a> Draft<'a> {
+    fn of(vulnerability: Vulnerability<'a>) -> Self {
+        Self {
+            aliases: Vec::new(),
+            word: Word::UNKNOWN,
+            fixed: None,
+            vulnerability,
+            published: None,
+            summary: "",
         }
     }
 
-    fn finish(self) -> Finding {
-        let Self { package, vulnerability, word, .. } = self;
+    /// A version mends the finding if it does so by every record that names one.
+    fn merge(&mut self, order: VersionOrder, hit: &Hit<'a>) {
+        self.aliases.extend(&hit.others);
+        self.word = self.word.max(Word::of(&hit.record, &hit.affects.entry, &self.vulnerability));
+        match (hit.affects.fixed, self.fixed) {
+            (None, _) => {}
+            (Some(fixed), Some(known)) if order.compare(fixed, known).is_le() => {}
+            (Some(fixed), _) => self.fixed = Some(fixed),
+        }
+        self.published = [self.published, hit.record.published].into_iter().flatten().min();
+        if self.summary.is_empty() {
+            self.summary = hit.record.summary;
+        }
+    }
+
+    fn finish(mut self, package: &Package) -> Finding {
+        let Self { vulnerability, word, .. } = self;
+        self.aliases.sort_unstable();
+        self.aliases.dedup();
         Finding {
             id: vulnerability.id.to_owned(),
             aliases: self
@@ -246,6 +281,7 @@ impl<'a> Draft<'a> {
 }
 
 impl Word {
+    const UNKNOWN: Self = Self { trust: Self::NONE, severity: Severity::Unknown, cvss_tenths: None };
     const NONE: u8 = 0;
     const VENDOR: u8 = 1;
     const SAME_CVE: u8 = 2;
@@ -273,7 +309,7 @@ impl Word {
         } else if vendor != Severity::Unknown {
             Self { trust: Self::VENDOR, severity: vendor, cvss_tenths: None }
         } else {
-            Self { trust: Self::NONE, severity: Severity::Unknown, cvss_tenths: None }
+            Self::UNKNOWN
         }
     }
 

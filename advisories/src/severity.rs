@@ -64,7 +64,11 @@ fn cvss(scores: &[Score]) -> Option<u8> {
 }
 
 fn tenths(vector: &str) -> Option<u8> {
-    if vector.len() > 512 {
+    // The parser scores a version 3 vector that lacks base metrics as 0; v3.1 §4 calls them mandatory.
+    let mandatory = ["/AV:", "/AC:", "/PR:", "/UI:", "/S:", "/C:", "/I:", "/A:"];
+    if vector.len() > 512
+        || vector.starts_with("CVSS:3") && !mandatory.iter().all(|metric| vector.contains(metric))
+    {
         return None;
     }
     let score = vector.trim().parse::<cvss::Cvss>().ok()?.score();

@@ -2,88 +2,94 @@
 
 use std::cmp::Ordering;
 
-use super::modularity;
+use super::{Question, modularity};
 use crate::VersionOrder;
 use crate::index::AffectedEntry;
 use crate::ranges::{self, Judgement};
 use crate::versions;
 
 /// What is installed, as far as a judgement needs it.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Installed<'a> {
     pub(super) order: VersionOrder,
-    pub(super) version: &'a str,
-    /// The version came from the name of a source package, which has no epoch.
-    pub(super) without_epoch: bool,
-    pub(super) purl: &'a str,
+    /// Whether the version is one by the ecosystem's grammar. If not, only a list that names it says anything.
+    pub(super) comparable: bool,
+    pub(super) question: Question<'a>,
 }
 
 /// The record affects the installed package: by which entry, and what mends it.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Affects<'a> {
     pub(super) entry: AffectedEntry<'a>,
     pub(super) fixed: Option<&'a str>,
 }
 
+#[allow(
+    clippy::option_option,
+    reason = "the outer None says that the index is damaged, the inner one that nothing affects"
+)]
 impl Installed<'_> {
-    fn compare(&self, left: &str, right: &str) -> Ordering {
-        if self.without_epoch {
+    /// Judges by all entries that one record has for the package.
+    pub(super) fn judge<'a>(
+        self,
+        module: &str,
+        entries: &[AffectedEntry<'a>],
+    ) -> Option<Option<Affects<'a>>> {
+        if self.order == VersionOrder::Rpm {
+            self.judge_entries(&modularity::applicable(self.question, module, entries)?)
+        } else {
+            self.judge_entries(entries)
+        }
+    }
+
+    /// Affected if any entry says so; mended by what mends it in every one that does.
+    fn judge_entries<'a>(self, entries: &[AffectedEntry<'a>]) -> Option<Option<Affects<'a>>> {
+        let mut affects: Option<Affects<'a>> = None;
+        for entry in entries {
+            if let Some(fixed) = self.judge_entry(entry)? {
+                let known = affects.and_then(|affects| affects.fixed);
+                affects = Some(Affects { entry: *entry, fixed: self.later(known, fixed) });
+            }
+        }
+        Some(affects)
+    }
+
+    /// Whether the entry affects the version, by a range or by its list, with what mends it.
+    fn judge_entry<'a>(self, entry: &AffectedEntry<'a>) -> Option<Option<Option<&'a str>>> {
+        let version = self.question.version;
+        let mut verdict = None;
+        let mut listed = false;
+        entry.visit(
+            |events| {
+                if let Judgement::Affected { fixed } =
+                    ranges::judge(version, events, |a, b| self.compare(a, b))
+                    && self.comparable
+                {
+                    verdict = Some(self.later(verdict.flatten(), fixed));
+                }
+            },
+            |other| {
+                let equal =
+                    || self.comparable && self.order.knows(other) && self.compare(other, version).is_eq();
+                listed |= other == version || equal();
+            },
+        )?;
+        Some(if listed { verdict.or(Some(None)) } else { verdict })
+    }
+
+    fn compare(self, left: &str, right: &str) -> Ordering {
+        if self.question.without_epoch {
             self.order.compare(versions::without_epoch(left), versions::without_epoch(right))
         } else {
             self.order.compare(left, right)
         }
     }
-}
 
-/// Judges by all entries that one record has for the package. The outer `None` says that the index is damaged.
-#[allow(clippy::option_option, reason = "damage and absence are different answers")]
-pub(super) fn judge_record<'a>(
-    installed: &Installed<'_>,
-    module: &str,
-    entries: &[AffectedEntry<'a>],
-) -> Option<Option<Affects<'a>>> {
-    if installed.order == VersionOrder::Rpm {
-        return modularity::judge(installed, module, entries);
-    }
-    judge_entries(installed, entries)
-}
-
-/// Affected if any entry says so; mended by what mends it in every one that does.
-#[allow(clippy::option_option, reason = "damage and absence are different answers")]
-pub(super) fn judge_entries<'a>(
-    installed: &Installed<'_>,
-    entries: &[AffectedEntry<'a>],
-) -> Option<Option<Affects<'a>>> {
-    let mut affects: Option<Affects<'a>> = None;
-    for entry in entries {
-        let mut verdict: Option<Option<&'a str>> = None;
-        let mut listed = false;
-        entry.visit(
-            |events| {
-                let compare = |left: &str, right: &str| installed.compare(left, right);
-                if let Judgement::Affected { fixed } = ranges::judge(installed.version, events, compare) {
-                    verdict = Some(later(installed, verdict.flatten(), fixed));
-                }
-            },
-            |version| {
-                listed |= version == installed.version
-                    || installed.order.knows(version)
-                        && installed.compare(version, installed.version).is_eq();
-            },
-        )?;
-        if listed && verdict.is_none() {
-            verdict = Some(None);
+    fn later<'a>(self, left: Option<&'a str>, right: Option<&'a str>) -> Option<&'a str> {
+        match (left, right) {
+            (Some(left), Some(right)) if self.compare(left, right).is_ge() => Some(left),
+            (left, right) => right.or(left),
         }
-        if let Some(fixed) = verdict {
-            let known = affects.as_ref().and_then(|affects| affects.fixed);
-            affects = Some(Affects { entry: *entry, fixed: later(installed, known, fixed) });
-        }
-    }
-    Some(affects)
-}
-
-fn later<'a>(installed: &Installed<'_>, left: Option<&'a str>, right: Option<&'a str>) -> Option<&'a str> {
-    match (left, right) {
-        (Some(left), Some(right)) if installed.compare(left, right).is_ge() => Some(left),
-        (left, right) => right.or(left),
     }
 }
 

@@ -3,33 +3,37 @@
 //! AlmaLinux writes one advisory with several fixes per package, one for each minor release it was built for. The build is marked
 //! in the release: `1.0.5-18.module_el8.6.0+2867+72759d2f`.
 
-use super::judging::{Affects, Installed, judge_entries};
+use super::Question;
 use crate::index::AffectedEntry;
 use crate::ranges::EventKind;
 
-/// Judges an RPM package: modular fixes for modular builds of the same stream and minor release, others for others.
-#[allow(clippy::option_option, reason = "damage and absence are different answers")]
-pub(super) fn judge<'a>(
-    installed: &Installed<'_>,
+/// The entries that speak of this build: modular ones for a modular build of the same stream and minor release, others for others.
+/// `None`: the index is damaged.
+pub(super) fn applicable<'a>(
+    question: Question<'_>,
     module: &str,
     entries: &[AffectedEntry<'a>],
-) -> Option<Option<Affects<'a>>> {
-    let mut candidates = Vec::with_capacity(entries.len());
+) -> Option<Vec<AffectedEntry<'a>>> {
+    let installed = Build::of(question.version);
+    let mut builds = Vec::with_capacity(entries.len());
     for entry in entries {
-        let build = entry_build(entry)?;
-        candidates.push((build, *entry));
+        builds.push((entry_build(entry)?, *entry));
     }
-    let installed_build = Build::of(installed.version);
-    candidates.retain(|(build, _)| build.is_some() == installed_build.is_some());
-    if let Some(installed_build) = installed_build {
-        if !is_stream(installed.purl, module) {
-            return Some(None);
-        }
-        let minor = applicable_minor(installed_build, candidates.iter().filter_map(|(build, _)| *build));
-        candidates.retain(|(build, _)| *build == minor);
-    }
-    let entries: Vec<_> = candidates.into_iter().map(|(_, entry)| entry).collect();
-    judge_entries(installed, &entries)
+    let wanted = match installed {
+        Some(_) if !is_stream(question.label, module) => return Some(Vec::new()),
+        Some(installed) => applicable_minor(installed, builds.iter().filter_map(|(build, _)| *build)),
+        None => None,
+    };
+    // A modular build never matches `None`, which is what fixes outside of modules have.
+    builds.retain(|(build, _)| *build == wanted && build.is_some() == installed.is_some());
+    Some(builds.into_iter().map(|(_, entry)| entry).collect())
+}
+
+/// The package's modularity label: the purl's qualifier `rpmmod`, or empty.
+pub(super) fn label(purl: &str) -> &str {
+    let qualifiers = purl.split_once('?').map_or("", |(_, qualifiers)| qualifiers);
+    let qualifiers = qualifiers.split('#').next().unwrap_or_default();
+    qualifiers.split('&').find_map(|qualifier| qualifier.strip_prefix("rpmmod=")).unwrap_or_default()
 }
 
 /// The minor release a modular package was built for: `module_el8.6.0` is 8.6.
@@ -71,23 +75,17 @@ fn applicable_minor(installed: Build, fixes: impl Iterator<Item = Build> + Clone
     fixes.clone().filter(|fix| *fix >= installed).min().or_else(|| fixes.max())
 }
 
-/// Whether the package's modularity label, where the purl has one (`rpmmod=nodejs:18:…`), is of the advisory's stream.
-fn is_stream(purl: &str, module: &str) -> bool {
-    let Some((_, qualifiers)) = purl.split_once('?') else { return true };
-    let Some(label) = qualifiers.split('&').find_map(|qualifier| qualifier.strip_prefix("rpmmod=")) else {
-        return true;
-    };
+/// Whether a label (`nodejs:18:…`, percent-encoded as purls are) can be of the advisory's stream; without a label it can.
+fn is_stream(label: &str, module: &str) -> bool {
     let label = label.replace("%3A", ":").replace("%3a", ":");
-    let mut parts = label.split('#').next().unwrap_or_default().split(':');
+    let mut parts = label.split(':');
     let (name, stream) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    module
-        .split_once(':')
-        .is_none_or(|(module_name, module_stream)| name != module_name || stream == module_stream)
+    module.split_once(':').is_none_or(|(of, wanted)| name != of || stream == wanted)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Build, applicable_minor, is_stream};
+    use super::{Build, applicable_minor, is_stream, label};
 
     #[test]
     fn builds_are_marked_in_the_release() {
@@ -107,8 +105,9 @@ mod tests {
 
     #[test]
     fn streams_by_label() {
-        assert!(is_stream("pkg:rpm/a/nodejs@1?rpmmod=nodejs%3A18%3A80&arch=x", "nodejs:18"));
-        assert!(!is_stream("pkg:rpm/a/nodejs@1?rpmmod=nodejs:16", "nodejs:18"));
-        assert!(is_stream("pkg:rpm/a/nodejs@1", "nodejs:18"));
+        let label = label("pkg:rpm/almalinux/nodejs@1?rpmmod=nodejs%3A18%3A80&arch=x86_64");
+        assert!(is_stream(label, "nodejs:18"));
+        assert!(!is_stream(label, "nodejs:20"));
+        assert!(is_stream("", "nodejs:18"));
     }
 }

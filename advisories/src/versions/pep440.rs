@@ -9,6 +9,9 @@ pub(super) fn is_version(version: &str) -> bool {
 }
 
 pub(super) fn compare(left: &str, right: &str) -> Ordering {
+    if numbers::dotted(left).is_some() && numbers::dotted(right).is_some() {
+        return numbers::compare_dotted(left, right);
+    }
     match (Pep440::parse(left), Pep440::parse(right)) {
         (Some(left), Some(right)) => left.compare(&right),
         (None, None) => left.cmp(right),
@@ -56,7 +59,8 @@ impl<'a> Pep440<'a> {
 
     fn compare(&self, other: &Self) -> Ordering {
         numbers::compare(self.epoch, other.epoch)
-            .then_with(|| compare_release(self.release, other.release))
+            // Trailing zeros do not count: `1.0` is `1.0.0`.
+            .then_with(|| numbers::compare_dotted(self.release, other.release))
             .then_with(|| compare_label(self.pre_key(), other.pre_key()))
             .then_with(|| compare_option(self.post, other.post))
             // No `.dev` is more than any.
@@ -85,22 +89,6 @@ fn compare_option(left: Option<&str>, right: Option<&str>) -> Ordering {
     match (left, right) {
         (Some(left), Some(right)) => numbers::compare(left, right),
         (left, right) => left.is_some().cmp(&right.is_some()),
-    }
-}
-
-/// Trailing zeros do not count: `1.0` is `1.0.0`.
-fn compare_release(left: &str, right: &str) -> Ordering {
-    let (mut left, mut right) = (left.split('.'), right.split('.'));
-    loop {
-        match (left.next(), right.next()) {
-            (None, None) => return Ordering::Equal,
-            (left, right) => {
-                let order = numbers::compare(left.unwrap_or_default(), right.unwrap_or_default());
-                if order != Ordering::Equal {
-                    return order;
-                }
-            }
-        }
     }
 }
 

@@ -30,6 +30,9 @@ pub(super) fn compare_go(left: &str, right: &str) -> Ordering {
 fn from_go(version: &str) -> Cow<'_, str> {
     let version = version.strip_prefix("go").unwrap_or(version);
     let version = version.split(' ').next().unwrap_or_default();
+    if numbers::dotted(version).is_some() {
+        return Cow::Borrowed(version);
+    }
     for label in ["rc", "beta"] {
         if let Some((core, number)) = version.split_once(label)
             && numbers::is_number(number)
@@ -57,7 +60,7 @@ impl<'a> Semver<'a> {
             Some((core, pre_release)) => (core, pre_release),
             None => (version, ""),
         };
-        let is_core = core.split('.').count() <= 4 && core.split('.').all(numbers::is_number);
+        let is_core = numbers::dotted(core).is_some_and(|count| count <= 4);
         let is_label = |label: &str| {
             !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         };
@@ -66,34 +69,18 @@ impl<'a> Semver<'a> {
     }
 
     pub(super) fn compare(&self, other: &Self) -> Ordering {
-        self.compare_core(other)
+        numbers::compare_dotted(self.core, other.core)
             .then_with(|| compare_pre_release(self.pre_release, other.pre_release, str::cmp))
     }
 
     pub(super) fn compare_ignoring_case(&self, other: &Self) -> Ordering {
-        self.compare_core(other).then_with(|| {
+        numbers::compare_dotted(self.core, other.core).then_with(|| {
             compare_pre_release(self.pre_release, other.pre_release, |left, right| {
                 let lower =
                     |text: &str| text.bytes().map(|byte| byte.to_ascii_lowercase()).collect::<Vec<_>>();
                 lower(left).cmp(&lower(right))
             })
         })
-    }
-
-    /// Missing numbers are zeros.
-    fn compare_core(&self, other: &Self) -> Ordering {
-        let (mut left, mut right) = (self.core.split('.'), other.core.split('.'));
-        loop {
-            match (left.next(), right.next()) {
-                (None, None) => return Ordering::Equal,
-                (left, right) => {
-                    let order = numbers::compare(left.unwrap_or_default(), right.unwrap_or_default());
-                    if order != Ordering::Equal {
-                        return order;
-                    }
-                }
-            }
-        }
     }
 }
 
