@@ -118,11 +118,11 @@ async fn credentials_and_certificates_open_a_private_registry_and_nothing_else_d
         let with = json!({"image": private, "caSecretRef": ca, "imagePullSecrets": [{"name": "pull"}], "attempts": 1});
         scan_job(&client, &namespace, "with", with).await;
         for (name, type_, reason) in [("without", "Failed", Some("Unauthorized")), ("with", "Complete", None)] {
-            let seen = eventually(&format!("{name} is {type_}"), Duration::from_secs(90), || async {
+            let (_, seen) = eventually(&format!("{name} is {type_}"), Duration::from_secs(90), || async {
                 let job: ScanJob = now(&client, &namespace, name).await;
                 condition(&job, type_).filter(|(status, _)| status == "True").ok_or(job.status)
-            });
-            let (_, seen) = seen.await;
+            })
+            .await;
             assert!(reason.is_none_or(|reason| reason == seen), "{name}: {seen}");
         }
         canary_is_nowhere(&client, &credentials).await;
