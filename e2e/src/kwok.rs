@@ -29,6 +29,7 @@ pub(crate) fn scale(
         let words = [
             program.display().to_string(),
             format!("--kubeconfig={}", layout.kubeconfig(ADMIN).display()),
+            format!("--config={}", layout.e2e().join("cluster/kwok/stages.yaml").display()),
             "--manage-all-nodes=false".to_owned(),
             format!("--manage-nodes-with-annotation-selector={mark}"),
             "--node-lease-duration-seconds=40".to_owned(),

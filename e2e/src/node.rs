@@ -4,6 +4,7 @@
 //! that no packet leaves the machine. Mounts: `/run`, `/var/log` and the kubelet's, containerd's and CNI's directories
 //! are directories of the cluster's state, so that every program keeps its usual paths and the host sees none of it.
 
+use std::env::var_os;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -73,6 +74,12 @@ impl<'a> Node<'a> {
         let namespace = Path::new("/run/netns").join(NAMESPACE);
         if namespace.exists() {
             output(&mut command(["ip", "netns", "delete", NAMESPACE]))?;
+        }
+        // `ip netns` mounts its directory onto itself and never undoes it; while others use it, it is not empty.
+        let handles = Path::new("/run/netns");
+        if fs::read_dir(handles).is_ok_and(|mut entries| entries.next().is_none()) {
+            succeeds(command(["umount", "--lazy"]).arg(handles));
+            fs::remove_dir(handles).ok();
         }
         if Path::new("/sys/class/net").join(HOST_LINK).exists() {
             output(&mut command(["ip", "link", "delete", HOST_LINK]))?;
@@ -146,6 +153,8 @@ impl<'a> Node<'a> {
         // setsid and nsenter replace themselves by the component: the pid stays. No terminal's end reaches it.
         let mut session = command(["setsid"]);
         session.arg(entered.get_program()).args(entered.get_args());
+        // Nor does the caller's environment: docker-registry takes every `REGISTRY_…` for its configuration.
+        session.env_clear().envs(["PATH", "HOME"].into_iter().filter_map(|name| Some((name, var_os(name)?))));
         session.stdin(Stdio::null()).stdout(output).stderr(errors).current_dir(&self.layout.state);
         let child = session.spawn().map_err(|source| unstartable(&session, source))?;
         let started = i32::try_from(child.id()).ok().and_then(Process::of);

@@ -1,6 +1,7 @@
 //! Two registries (Debian's docker-registry): an open one that speaks plain HTTP, and one that wants a password and
 //! speaks TLS by the cluster's own authority.
 
+use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use serde_json::json;
 use crate::address::NODE;
 use crate::certificate::Authority;
 use crate::command::{command, output_of};
+use crate::error::AtPath;
 use crate::layout::write;
 use crate::node::Node;
 use crate::{Layout, Result, clock};
@@ -68,25 +70,30 @@ impl Registry {
     /// Starts it.
     pub(crate) fn start(self, layout: &Layout, node: &Node<'_>, authority: &Authority<'_>) -> Result<()> {
         let name = self.component();
-        let mut config = json!({
+        let mut http = json!({"addr": self.address()});
+        let mut auth = json!({});
+        if self == Self::Authenticated {
+            authority.server(name, &[self.domain(), NODE])?;
+            let (certificate, key) = (layout.pki("registry-auth.crt"), layout.pki("registry-auth.key"));
+            http = json!({"addr": self.address(), "tls": {"certificate": certificate, "key": key}});
+            let users = output_of(&mut command(["htpasswd", "-niB", Self::USER]), Self::PASSWORD.as_bytes())?;
+            write(&layout.pki("htpasswd"), users)?;
+            auth = json!({"htpasswd": {"realm": "breakwater", "path": layout.pki("htpasswd")}});
+            write(&auth_file(layout), self.credentials())?;
+            // skopeo wants a directory that holds nothing else.
+            let ca = layout.pki("ca.crt");
+            write(&layout.state.join("registry-ca/ca.crt"), fs::read(&ca).at(&ca)?)?;
+        }
+        let config = json!({
             "version": "0.1",
             "log": {"level": "warn", "accesslog": {"disabled": false}},
             "storage": {
                 "filesystem": {"rootdirectory": layout.state.join(name)},
                 "delete": {"enabled": true},
             },
-            "http": {"addr": self.address()},
+            "http": http,
+            "auth": auth,
         });
-        if self == Self::Authenticated {
-            authority.server(name, &[self.domain(), NODE])?;
-            config["http"]["tls"] = json!({"certificate": layout.pki("registry-auth.crt"), "key": layout.pki("registry-auth.key")});
-            let users = output_of(&mut command(["htpasswd", "-niB", Self::USER]), Self::PASSWORD.as_bytes())?;
-            write(&layout.pki("htpasswd"), users)?;
-            config["auth"] = json!({"htpasswd": {"realm": "breakwater", "path": layout.pki("htpasswd")}});
-            write(&auth_file(layout), self.credentials())?;
-            let authority = std::fs::read(layout.pki("ca.crt"));
-            write(&layout.state.join("registry-ca/ca.crt"), authority.unwrap_or_default())?;
-        }
         let path = layout.state.join(format!("{name}.json"));
         write(&path, config.to_string())?;
         node.start(name, ["docker-registry".as_ref(), "serve".as_ref(), path.as_os_str()])?;

@@ -1,0 +1,42 @@
+# Everything people do with this repository, one word each.
+CLUSTER = cargo run --quiet --package breakwater-e2e --bin cluster --
+
+.DEFAULT_GOAL := help
+.PHONY: help cluster-up cluster-down cluster-status cluster-env deploy demo test bench fmt lint crdgen
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+cluster-up: ## Bring up the local cluster (root, Linux; minutes the first time, seconds later)
+	@$(CLUSTER) up
+
+cluster-down: ## Take it down; nothing is left but the build cache
+	@$(CLUSTER) down
+
+cluster-status: ## Say how it is
+	@$(CLUSTER) status
+
+cluster-env: ## Print its variables: eval "$$(make -s cluster-env)"
+	@$(CLUSTER) env
+
+deploy: cluster-up ## Build Breakwater and install it on the local cluster
+	@$(CLUSTER) deploy
+
+demo: ## From a vulnerable image to scale-to-zero and back, on the local cluster
+	@scripts/demo
+
+test: ## Everything, end-to-end included
+	@scripts/test
+
+bench: ## Benchmarks
+	cargo bench --workspace
+
+fmt: ## Format
+	cargo fmt --all
+
+lint: ## What continuous integration refuses
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- --deny warnings
+
+crdgen: ## Write the CustomResourceDefinitions from their Rust types
+	cargo run --quiet --package breakwater-crds --bin crdgen
