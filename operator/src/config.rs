@@ -1,5 +1,9 @@
 //! The operator's configuration: ConfigMap `breakwater-config`, key `config.yaml`. Strict: an unknown field is an error.
 
+mod reload;
+
+pub use reload::{ConfigError, follow, load, parse};
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -89,6 +93,7 @@ pub struct Remediation {
     #[serde(with = "duration")]
     pub cooldown: Duration,
 }
+
 mod duration {
     use std::time::Duration;
 

@@ -4,6 +4,9 @@
 pub mod apply;
 pub mod conditions;
 pub mod events;
+pub mod health;
 pub mod lease;
 pub mod metrics;
 pub mod runner;
+pub mod shutdown;
+pub mod tls;

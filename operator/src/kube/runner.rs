@@ -46,11 +46,11 @@ pub trait Classified: std::error::Error + Send + Sync + 'static {
     fn reason(&self) -> &'static str;
 }
 
-/// The controller's stream of work ended although nobody asked for it.
+/// A stream of events ended although nobody asked for it.
 #[derive(Debug, thiserror::Error)]
-#[error("the {controller} controller's watch ended")]
+#[error("the {watch} watch ended")]
 pub struct WatchEnded {
-    controller: &'static str,
+    pub watch: &'static str,
 }
 
 /// A controller of `K` before it runs.
@@ -162,7 +162,7 @@ where
                 }
             })
             .await;
-        if context.stop.is_cancelled() { Ok(()) } else { Err(WatchEnded { controller: name }) }
+        if context.stop.is_cancelled() { Ok(()) } else { Err(WatchEnded { watch: name }) }
     }
 }
 
