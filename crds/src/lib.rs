@@ -1,7 +1,7 @@
 //! The API of Breakwater: `ImagePolicy`, `ScanJob` and `RuntimeBaseline` of `breakwater.dev/v1alpha1`, and their way into the domain.
 //!
 //! The types here are what people write and the API server stores: lenient where parsing is concerned, so that one odd object never
-//! keeps a controller from reading the others. [`validate`] turns a spec into domain types and says everything that is wrong with it.
+//! keeps a controller from reading the others. [`validation`] turns a spec into domain types and says everything that is wrong with it.
 
 #![allow(
     unreachable_pub,
@@ -19,6 +19,7 @@ mod schema;
 pub mod selector;
 pub mod severities;
 mod time;
+pub mod validation;
 
 pub use imagepolicy::{ImagePolicy, ImagePolicySpec, ImagePolicyStatus};
 pub use runtimebaseline::{RuntimeBaseline, RuntimeBaselineSpec, RuntimeBaselineStatus};

@@ -38,6 +38,8 @@ pub mod labels {
 pub mod annotations {
     /// On the three kinds: any new value asks for work now; echoed in `status.lastHandledRequestAt`.
     pub const REQUESTED_AT: &str = "breakwater.dev/requested-at";
+    /// On ScanJobs that a schedule made: when the run was due, RFC 3339.
+    pub const DUE: &str = "breakwater.dev/due";
     /// On workloads: the nonce of the latch to undo. Custom verb `undo`.
     pub const UNDO: &str = "breakwater.dev/undo";
     /// On workloads: `<RFC 3339 time>; <reason>`, at most 72 h ahead. Custom verb `hold`.

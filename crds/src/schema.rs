@@ -38,7 +38,7 @@ pub(crate) const LABEL_VALUE: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0
 pub(crate) const PUBLIC_KEY: &str =
     "^-----BEGIN PUBLIC KEY-----\\n[A-Za-z0-9+/=\\n]+-----END PUBLIC KEY-----\\n?$";
 /// A container image file path or a glob over such paths.
-pub(crate) const PATH_GLOB: &str = "^[/*][^\\s]*$";
+pub(crate) const PATH_GLOB: &str = "^[/*][^ \\t\\r\\n]*$";
 
 fn text(pattern: &str, max: u32) -> Schema {
     json_schema!({"type": "string", "minLength": 1, "maxLength": max, "pattern": pattern})
@@ -73,7 +73,7 @@ pub(crate) fn image_globs(_: &mut SchemaGenerator) -> Schema {
 }
 
 pub(crate) fn globs(_: &mut SchemaGenerator) -> Schema {
-    set(text("^[^\\s]+$", 253), 64)
+    set(text("^[^ \\t\\r\\n]+$", 253), 64)
 }
 
 pub(crate) fn path_globs(_: &mut SchemaGenerator) -> Schema {

@@ -10,6 +10,7 @@ use crate::{schema, selector::LabelSelector};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("(has(self.cves) && size(self.cves) > 0) || (has(self.packages) && size(self.packages) > 0) || (has(self.rules) && size(self.rules) > 0)").message("name what is excepted: at least one of cves, packages and rules"),
+    validation = Rule::new("!has(self.expireWhenFixed) || !self.expireWhenFixed || (has(self.cves) && size(self.cves) > 0) || (has(self.packages) && size(self.packages) > 0)").message("only findings are ever fixed: name cves or packages, or remove expireWhenFixed").field_path(".expireWhenFixed"),
     validation = Rule::new("!has(self.vexStatus) || self.vexStatus != 'NotAffected' || has(self.justification)").message("NotAffected needs a justification").field_path(".justification"),
     validation = Rule::new("!has(self.justification) || (has(self.vexStatus) && self.vexStatus == 'NotAffected')").message("a justification belongs to vexStatus NotAffected").field_path(".justification")
 )]
@@ -38,7 +39,7 @@ pub struct PolicyException {
     #[schemars(schema_with = "schema::globs")]
     pub workloads: Vec<String>,
     /// Why the risk is accepted. Shown wherever the finding is.
-    #[schemars(length(min = 1, max = 1024))]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = "[^ \\t\\r\\n]"))]
     pub reason: String,
     /// Who accepted it. A claim of the author, shown as such.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -33,8 +33,9 @@ pub struct Rules {
 }
 
 /// How many vulnerabilities of which kind one image may have.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.max) || !has(self.max.unknown) || (has(self.unknownSeverity) && self.unknownSeverity == 'Unknown')").message("is never reached: findings without severity count as unknownSeverity; set that to Unknown").field_path(".max.unknown"))]
 pub struct VulnerabilityRules {
     /// The most findings of each severity. What is absent has no limit.
     #[serde(default, skip_serializing_if = "crate::is_default")]
@@ -235,7 +236,7 @@ pub struct SignatureRule {
 #[serde(rename_all = "camelCase")]
 pub struct Keyless {
     /// Who vouches for the identity: https://token.actions.githubusercontent.com.
-    #[schemars(length(min = 9, max = 512), regex(pattern = "^https://[^\\s]+$"))]
+    #[schemars(length(min = 9, max = 512), regex(pattern = "^https://[^ \\t\\r\\n]+$"))]
     pub issuer: String,
     /// The identity, exactly. No pattern: a prefix match lets anybody in whose name begins alike.
     #[schemars(length(min = 1, max = 512))]

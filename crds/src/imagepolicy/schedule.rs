@@ -9,6 +9,7 @@ use crate::{schema, selector::LocalReference};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("has(self.cron) != has(self.interval)").message("exactly one of cron and interval is needed"),
+    validation = Rule::new("!has(self.interval) || duration(self.interval) >= duration('1m')").message("the interval is shorter than 1m: a registry is somebody else's machine").field_path(".interval"),
     validation = Rule::new("!has(self.timeZone) || has(self.cron)").message("timeZone belongs to cron; an interval has none").field_path(".timeZone")
 )]
 pub struct Schedule {

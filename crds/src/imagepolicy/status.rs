@@ -15,6 +15,7 @@ use crate::{schema, severities::Severities, time::Time};
 pub struct ImagePolicyStatus {
     /// The metadata.generation this status is about; -1 before anybody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -1))]
     pub observed_generation: Option<i64>,
     /// Ready (always); Reconciling, Stalled (only while true); Compliant, Enforcing, DatabaseStale, RegistryReachable,
     /// RemediationContested, NotificationsFailing.

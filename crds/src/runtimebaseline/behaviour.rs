@@ -104,7 +104,10 @@ pub enum Protocol {
 /// The other side of a connection, by what stays: never a pod's address. Exactly one of its fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.workload), has(self.service), has(self.dnsName), has(self.cidr)].filter(given, given).size() == 1").message("exactly one of workload, service, dnsName and cidr is needed"))]
+#[x_kube(
+    validation = Rule::new("!has(self.cidr) || isCIDR(self.cidr)").message("not a network: write address/prefix, for example 10.0.0.0/8").field_path(".cidr"),
+    validation = Rule::new("[has(self.workload), has(self.service), has(self.dnsName), has(self.cidr)].filter(given, given).size() == 1").message("exactly one of workload, service, dnsName and cidr is needed")
+)]
 pub struct Peer {
     /// Pods of a workload.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -16,6 +16,7 @@ use crate::{
 pub struct RuntimeBaselineStatus {
     /// The metadata.generation this status is about; -1 before anybody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -1))]
     pub observed_generation: Option<i64>,
     /// Ready (always); Reconciling, Stalled (only while true); SensorConnected, Learned, Promotable, Anomalous, Mitigated,
     /// RemediationContested.

@@ -74,7 +74,7 @@ use crate::{schema, selector::LocalReference};
 pub struct ScanJobSpec {
     /// A tag or digest: registry.example.com/team/app:1.2. Short names are completed as container engines do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512), regex(pattern = "^[A-Za-z0-9][^\\s]*$"))]
+    #[schemars(length(min = 1, max = 512), regex(pattern = "^[A-Za-z0-9][^ \\t\\r\\n]*$"))]
     pub image: Option<String>,
     /// Repositories of a registry that a policy of this namespace configures.
     #[serde(default, skip_serializing_if = "Option::is_none")]

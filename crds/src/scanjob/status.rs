@@ -11,6 +11,7 @@ use crate::{schema, selector::LocalReference, severities::Severities, time::Time
 pub struct ScanJobStatus {
     /// The metadata.generation this status is about; -1 before anybody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -1))]
     pub observed_generation: Option<i64>,
     /// Complete, Failed, Suspended, PolicyPassed; Ready (always); Reconciling, Stalled (only while true).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
