@@ -1,68 +1,49 @@
 //! What to do about a workload that violates a policy: decided here, without I/O; carried out elsewhere, without ideas.
+//!
+//! [`plan`] is one state machine per workload. It is asked again after every single step, so a crash between two writes is nothing
+//! special: whoever comes next reads the [`Case`] file and the live object, and the same function says what is left to do.
+//!
+//! ```text
+//! violating ─▶ Planned ─second look─▶ Noticed ─grace─▶ Latched ─/scale─▶ Applied ─pods gone─▶ Verified
+//!                 │                      │                │                  │                   │
+//!                 └── dry-run stays ─────┴── Cancelled    └── rolled back ───┴───── Restoring ◀──┘ ─▶ Restored
+//! ```
 
-use chrono::TimeDelta;
+mod approach;
+mod blocker;
+mod breaker;
+mod budget;
+mod case;
+mod demand;
+mod evidence;
+mod facts;
+mod hold;
+mod keys;
+mod latch;
+mod latched;
+mod outlook;
+mod plan;
+mod rails;
+mod release;
+mod remediation;
+mod step;
 
-/// `spec.remediation`, validated.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Remediation {
-    pub mode: Mode,
-    /// The first whose conditions all hold decides.
-    pub triggers: Vec<Trigger>,
-    pub restore: Restore,
-    pub limits: Limits,
-    /// Kinds that may be acted on; empty means Deployments.
-    pub kinds: Vec<crate::workload::WorkloadKind>,
-}
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod scenario;
+#[cfg(test)]
+mod tests;
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Mode {
-    Off,
-    #[default]
-    DryRun,
-    Enforce,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Trigger {
-    pub when: When,
-    pub action: ActionKind,
-    /// From the confirmed notice to the action.
-    pub grace: TimeDelta,
-}
-
-/// Conditions; those that are given all hold. None given: any violation.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct When {
-    pub risk: Option<u8>,
-    /// At least so many fixable critical findings.
-    pub fixable_critical: Option<u32>,
-    pub known_exploited: Option<bool>,
-    /// At least one of these rules is violated, by check id (`BW-VUL-001`) or rule path (`vulnerabilities.max`).
-    pub rules: Vec<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-pub enum ActionKind {
-    Alert,
-    Label,
-    Evidence,
-    Quarantine,
-    DeletePod,
-    ScaleToZero,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Restore {
-    /// Restore when the workload is compliant again.
-    pub on_compliant: bool,
-    /// Restore once after so long, though still violating.
-    pub after: Option<TimeDelta>,
-}
-
-/// A tenant can only lower what the operator's configuration allows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Limits {
-    pub max_per_hour: Option<u32>,
-    pub max_concurrent: Option<u32>,
-    pub max_percent: Option<u8>,
-}
+pub use blocker::Blocker;
+pub use breaker::{Breaker, BreakerState};
+pub use budget::{Settings, Usage, usage};
+pub use case::{Case, History, MAX_CASES, Notice, RETENTION_DAYS, case_name};
+pub use facts::{Facts, Live, LivePod, NamespaceFacts, Opinion, Policies, Target};
+pub use hold::{Hold, InvalidHold, MAX_HOLD_HOURS};
+pub use keys::{Key, Keys};
+pub use latch::{Because, Holder, Latch, LatchedPod, Phase};
+pub use outlook::{Outlook, State};
+pub use plan::plan;
+pub use remediation::{ActionKind, Limits, Mode, Remediation, Restore, Trigger, When};
+pub use step::{About, Note, Plan, Step};
