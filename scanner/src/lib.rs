@@ -1,8 +1,15 @@
 //! Container image → inventory: pull, inflate, read packages and contents. Nothing is written to disk, nothing is executed, everything
 //! is bounded, and what could not be read is said.
 
+mod clock;
 pub mod contents;
+mod error;
 pub mod image;
+pub mod job;
 pub mod layer;
 pub mod limits;
 pub mod packages;
+pub mod registry;
+
+pub use error::ScanError;
+pub use image::{PlatformManifest, Progress, RegistryImage, Resolved, scan};

@@ -3,6 +3,9 @@
 pub mod assemble;
 mod bound;
 pub mod config;
+pub mod manifest;
+mod pull;
 
 pub use assemble::assemble;
 pub use config::{ConfigError, ImageDescription};
+pub use pull::{PlatformManifest, Progress, RegistryImage, Resolved, scan};

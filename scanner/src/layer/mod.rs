@@ -6,6 +6,7 @@ mod facts;
 mod inflate;
 pub mod merge;
 pub(crate) mod path;
+pub mod pieces;
 mod read;
 pub mod tar;
 mod want;
