@@ -1,1 +1,241 @@
-//! The intake room.
+//! Intake: where scan Jobs deliver. HTTPS, one bounded request at a time, nothing taken on trust.
+//!
+//! Who may say what is decided by the caller's token alone: token → pod → Job → ScanJob → question ([`access`]). What is said is
+//! checked against the question, and then against the manifest bytes that the same Job offered before ([`offer`], [`posted`]).
+
+mod access;
+#[cfg(test)]
+pub(crate) mod fixtures;
+mod manifest;
+mod offer;
+mod outcome;
+mod posted;
+pub(crate) mod record;
+mod refusal;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderMap, Request, header::AUTHORIZATION},
+    routing::post,
+};
+use breakwater_core::{
+    Digest, Inventory,
+    inventory::{MAX_INVENTORY, SCHEMA_VERSION},
+    scan::{INTAKE_AUDIENCE, INVENTORY_PATH, MAX_MANIFEST, OFFER_PATH, OUTCOME_PATH, Offer, OfferAnswer, Outcome},
+};
+use breakwater_crds::{ScanJob, scanjob::ScanTarget};
+use k8s_openapi::api::{
+    authentication::v1::{TokenReview, TokenReviewSpec},
+    batch::v1::Job,
+    core::v1::Pod,
+};
+use kube::{
+    Api,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+
+use access::Asked;
+pub use record::{Ended, Offered, OfferedManifest};
+pub use refusal::Refusal;
+pub use server::{ServeError, serve};
+
+use crate::{
+    context::Context,
+    kube::apply::{FieldManager, apply_status},
+    store::{Key, Store, StoreError},
+};
+
+/// The largest offer: an index and three manifests of the largest size, in base64, and their frame. More platforms come with less.
+const MAX_OFFER: usize = 4 * MAX_MANIFEST * 4 / 3 + (64 << 10);
+/// The largest outcome.
+const MAX_OUTCOME: usize = 64 << 10;
+/// Bodies above a few kilobytes that are in memory at the same time.
+const LARGE_BODIES: usize = 2;
+/// The longest one request may take, waiting for its turn included.
+const REQUEST: Duration = Duration::from_secs(60);
+
+/// What the handlers share. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    context: Context,
+    store: Store,
+    large_bodies: Arc<Semaphore>,
+}
+
+#[derive(Serialize)]
+struct Target {
+    target: ScanTarget,
+}
+
+/// The endpoints, for [`serve`] and for tests.
+pub fn router(context: Context, store: Store) -> Router {
+    let intake = Intake { context, store, large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)) };
+    let offer = async |State(intake): State<Intake>, request| intake.answer("offer", intake.offer(request)).await;
+    let inventory = async |State(intake): State<Intake>, request| {
+        intake.answer("inventory", intake.inventory(request)).await
+    };
+    let outcome = async |State(intake): State<Intake>, request| intake.answer("outcome", intake.outcome(request)).await;
+    Router::new()
+        .route(OFFER_PATH, post(offer))
+        .route(INVENTORY_PATH, post(inventory))
+        .route(OUTCOME_PATH, post(outcome))
+        .with_state(intake)
+}
+
+impl Intake {
+    async fn answer<T>(&self, what: &'static str, work: impl Future<Output = Result<Json<T>, Refusal>>) -> Result<Json<T>, Refusal> {
+        let answer = tokio::time::timeout(REQUEST, work).await.unwrap_or(Err(Refusal::TimedOut));
+        match &answer {
+            Ok(_) => self.context.metrics.intake(what, "Accepted"),
+            Err(refusal) => {
+                self.context.metrics.intake(what, refusal.reason());
+                tracing::warn!(what, reason = refusal.reason(), message = %refusal, "intake refused a report");
+            }
+        }
+        answer
+    }
+
+    /// The manifest bytes a Job fetched; answers which inventories are wanted.
+    async fn offer(&self, request: Request<Body>) -> Result<Json<OfferAnswer>, Refusal> {
+        let (asked, _) = self.authorise(request.headers()).await?;
+        let _permit = self.large_bodies.acquire().await.map_err(|_| Refusal::Busy)?;
+        let offer: Offer = json(&body(request, MAX_OFFER).await?)?;
+        let accepted = offer::accept(&asked.question, &offer)?;
+        if let Some((index, resolution)) = &accepted.resolution {
+            let document = serde_json::to_vec(resolution).map_err(|e| Refusal::Malformed(e.to_string()))?;
+            self.store.put(&Key::Resolution(index.clone()), &document).await?;
+        }
+        let mut answer = OfferAnswer::default();
+        for manifest in &accepted.offered.manifests {
+            let current = self.current(&manifest.digest).await?.is_some();
+            if current { &mut answer.current } else { &mut answer.needed }.push(manifest.digest.clone());
+        }
+        self.annotate(&asked, record::offer_patch(&offer.image, &accepted.offered)).await?;
+        Ok(Json(answer))
+    }
+
+    /// An inventory of an offered manifest.
+    async fn inventory(&self, request: Request<Body>) -> Result<Json<()>, Refusal> {
+        let (asked, job) = self.authorise(request.headers()).await?;
+        let _permit = self.large_bodies.acquire().await.map_err(|_| Refusal::Busy)?;
+        let body = body(request, MAX_INVENTORY).await?;
+        let accepted = tokio::task::spawn_blocking(move || {
+            let posted = posted::read(&body)?;
+            offer::is_asked(&asked.question, &posted.image)?;
+            let offered = record::offered(&job, &posted.image);
+            let offered = offered.ok_or_else(|| Refusal::NotOffered(posted.image.to_string()))?;
+            let inventory = posted::accept(&offered, posted)?;
+            let document = serde_json::to_vec(&inventory).map_err(|e| Refusal::Malformed(e.to_string()))?;
+            Ok::<_, Refusal>((inventory.image, document))
+        });
+        let (image, document) = accepted.await.map_err(|e| Refusal::Unavailable(e.to_string()))??;
+        // The first inventory of a manifest stands until the scanner changes: no other Job can replace it.
+        if self.current(&image.digest).await?.is_none() {
+            self.store.put(&Key::Inventory(image.digest.clone()), &document).await?;
+        }
+        self.resolve_config(&image).await?;
+        Ok(Json(()))
+    }
+
+    /// How the scan of one image ended.
+    async fn outcome(&self, request: Request<Body>) -> Result<Json<()>, Refusal> {
+        let (asked, job) = self.authorise(request.headers()).await?;
+        let outcome: Outcome = json(&body(request, MAX_OUTCOME).await?)?;
+        offer::is_asked(&asked.question, &outcome.image)?;
+        if record::ended(&job, &outcome.image).is_some() {
+            return Ok(Json(()));
+        }
+        let image = outcome.image.clone();
+        if outcome.failure.is_none() {
+            let offered = record::offered(&job, &image).ok_or_else(|| Refusal::NotOffered(image.to_string()))?;
+            let mut inventories = Vec::new();
+            for manifest in &offered.manifests {
+                let inventory = self.current(&manifest.digest).await?;
+                inventories.push(inventory.ok_or_else(|| Refusal::NotPosted(manifest.digest.to_string()))?);
+            }
+            if let [_] = asked.question.images.as_slice() {
+                let target = outcome::target(&image, &offered, &inventories);
+                let scan_job = self.scan_job(&asked).await?.ok_or(Refusal::ScanJobGone)?;
+                apply_status(&self.context.client, FieldManager::Intake, &scan_job, &Target { target }).await?;
+            }
+        }
+        let ended = outcome::record(outcome, self.context.clock.now());
+        self.annotate(&asked, record::outcome_patch(&image, &ended)).await?;
+        tracing::info!(job = asked.job, %image, failure = ?ended.failure.map(|f| f.reason), "the scan of an image ended");
+        Ok(Json(()))
+    }
+
+    /// The inventory of a manifest, if this version's scanner made it and it is whole. A damaged one is wanted again.
+    async fn current(&self, manifest: &Digest) -> Result<Option<Inventory>, Refusal> {
+        match self.store.inventory(manifest).await {
+            Ok(stored) => Ok(stored.filter(|inventory| {
+                inventory.schema_version == SCHEMA_VERSION && inventory.scanner.version == env!("CARGO_PKG_VERSION")
+            })),
+            Err(StoreError::Damaged { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Some nodes report a configuration's digest only: remember which manifest has it.
+    async fn resolve_config(&self, image: &breakwater_core::inventory::ImageIdentity) -> Result<(), Refusal> {
+        let mut resolution = self.store.resolution(&image.config_digest).await.unwrap_or_default().unwrap_or_default();
+        if resolution.add(&image.platform, &image.digest) {
+            let document = serde_json::to_vec(&resolution).map_err(|e| Refusal::Malformed(e.to_string()))?;
+            self.store.put(&Key::Resolution(image.config_digest.clone()), &document).await?;
+        }
+        Ok(())
+    }
+
+    async fn annotate(&self, asked: &Asked, patch: serde_json::Value) -> Result<(), Refusal> {
+        let manager = PatchParams { field_manager: Some(FieldManager::Intake.as_str().into()), ..PatchParams::default() };
+        self.own::<Job>().patch_metadata(&asked.job, &manager, &Patch::Merge(patch)).await?;
+        Ok(())
+    }
+
+    /// What the caller was asked, and the Job it runs in.
+    async fn authorise(&self, headers: &HeaderMap) -> Result<(Asked, Job), Refusal> {
+        let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        let token = token.filter(|token| !token.is_empty()).ok_or(Refusal::TokenMissing)?;
+        let review = TokenReview {
+            spec: TokenReviewSpec { token: Some(token.into()), audiences: Some(vec![INTAKE_AUDIENCE.into()]) },
+            ..TokenReview::default()
+        };
+        let review = Api::all(self.context.client.clone()).create(&PostParams::default(), &review).await?;
+        let review = review.status.unwrap_or_default();
+        let caller = access::caller(&review, &self.context.namespace, INTAKE_AUDIENCE)?;
+        let pod = self.own::<Pod>().get_opt(&caller.pod).await?;
+        let owner = access::owner(pod.as_ref(), &caller)?;
+        let job = self.own::<Job>().get_opt(&owner.job).await?;
+        let asked = access::asked(job.as_ref(), &owner)?;
+        access::open(self.scan_job(&asked).await?.as_ref(), &asked)?;
+        Ok((asked, job.unwrap_or_default()))
+    }
+
+    async fn scan_job(&self, asked: &Asked) -> Result<Option<ScanJob>, kube::Error> {
+        Api::namespaced(self.context.client.clone(), &asked.namespace).get_opt(&asked.scan_job).await
+    }
+
+    fn own<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.context.client.clone(), &self.context.namespace)
+    }
+}
+
+async fn body(request: Request<Body>, limit: usize) -> Result<Bytes, Refusal> {
+    axum::body::to_bytes(request.into_body(), limit).await.map_err(|_| Refusal::TooLarge(limit))
+}
+
+fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(body).map_err(|e| Refusal::Malformed(format!("the body cannot be read: {e}")))
+}

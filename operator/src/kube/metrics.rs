@@ -26,6 +26,7 @@ struct Inner {
     lease_transitions: Gauge,
     actions: Family<Acted, Counter>,
     configurations: Family<Outcome, Counter>,
+    intake: Family<Report, Counter>,
     watch_idle: Family<Watch, Gauge<f64, AtomicU64>>,
     /// One entry per watch of this program: a dozen.
     watched: Mutex<BTreeMap<&'static str, Instant>>,
@@ -50,7 +51,19 @@ struct Acted {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    endpoint: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Report {
+    report: &'static str,
     outcome: &'static str,
 }
 
@@ -68,7 +81,9 @@ impl Default for Inner {
         let leader = Gauge::default();
         let lease_transitions = Gauge::default();
         let actions = Family::default();
+        let intake = Family::default();
         let configurations = Family::default();
+        let intake = Family::default();
         let watch_idle = Family::default();
         registry.register("reconciles", "Reconciles by controller and outcome: Succeeded or the error's reason", reconciles.clone());
         registry.register("scan_jobs", "Scan Jobs by state: Active or Queued", scan_jobs.clone());
@@ -76,7 +91,9 @@ impl Default for Inner {
         registry.register("leader", "1 while this replica holds the lease", leader.clone());
         registry.register("lease_transitions", "The lease's epoch as this replica last saw it", lease_transitions.clone());
         registry.register("actions", "Mitigation actions by action, mode and outcome", actions.clone());
+        registry.register("intake_requests", "Requests of scan pods by endpoint and outcome: Accepted or the refusal's reason", intake.clone());
         registry.register("configuration_loads", "Loads of the configuration by outcome: Loaded or Invalid", configurations.clone());
+        registry.register("intake_reports", "Reports of scan Jobs by kind and outcome: Accepted or the reason of the refusal", intake.clone());
         registry.register("watch_idle_seconds", "Seconds since the last event of a watch", watch_idle.clone());
         Self {
             registry,
@@ -86,7 +103,9 @@ impl Default for Inner {
             leader,
             lease_transitions,
             actions,
+            intake,
             configurations,
+            intake,
             watch_idle,
             watched: Mutex::default(),
         }
@@ -119,8 +138,18 @@ impl Metrics {
         self.0.actions.get_or_create(&Acted { action, mode, outcome }).inc();
     }
 
+    /// One request to intake: its endpoint's name, and `Accepted` or the refusal's reason.
+    pub fn intake(&self, endpoint: &'static str, outcome: &'static str) {
+        self.0.intake.get_or_create(&Answered { endpoint, outcome }).inc();
+    }
+
     pub fn configuration_loaded(&self, outcome: &'static str) {
         self.0.configurations.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// One request to intake: `offer`, `inventory` or `outcome`, and `Accepted` or the refusal's reason.
+    pub fn intake(&self, report: &'static str, outcome: &'static str) {
+        self.0.intake.get_or_create(&Report { report, outcome }).inc();
     }
 
     /// A watch of `kind` heard something. Called for every event of every watch.

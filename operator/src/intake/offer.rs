@@ -1,0 +1,153 @@
+//! An offer is believed as far as its bytes go: they are hashed here, and what they name is what may be posted.
+
+use breakwater_core::{
+    Digest, ImageReference,
+    scan::{MAX_MANIFEST, Offer, Question},
+};
+
+use super::{
+    Refusal,
+    manifest::{Index, Manifest},
+    record::{Offered, OfferedManifest},
+};
+use crate::store::Resolution;
+
+/// An offer whose bytes are what they claim to be.
+#[derive(Debug, PartialEq)]
+pub(super) struct Accepted {
+    pub(super) offered: Offered,
+    /// What the index resolves to, all its platforms.
+    pub(super) resolution: Option<(Digest, Resolution)>,
+}
+
+pub(super) fn accept(question: &Question, offer: &Offer) -> Result<Accepted, Refusal> {
+    is_asked(question, &offer.image)?;
+    if offer.manifests.len() > question.platforms.len() {
+        return Err(Refusal::Malformed("more manifests than platforms were asked for".into()));
+    }
+    let bodies = offer.manifests.iter().map(|manifest| &manifest.bytes).chain(&offer.index);
+    if bodies.into_iter().any(|bytes| bytes.len() > MAX_MANIFEST) {
+        return Err(Refusal::TooLarge(MAX_MANIFEST));
+    }
+    if offer.absent.iter().any(|platform| !question.platforms.contains(platform)) {
+        return Err(Refusal::Malformed("a platform is called absent that was not asked for".into()));
+    }
+    let index = offer.index.as_deref().map(|bytes| Ok::<_, Refusal>((Digest::of(bytes), Index::parse(bytes)?))).transpose()?;
+    if index.is_none() && offer.manifests.len() > 1 {
+        return Err(Refusal::Malformed("several manifests and no index that names them".into()));
+    }
+    let mut manifests: Vec<OfferedManifest> = Vec::new();
+    for manifest in &offer.manifests {
+        let platform = &manifest.platform;
+        let wanted = question.platforms.iter().any(|wanted| platform.satisfies(wanted));
+        if !wanted || manifests.iter().any(|known| known.platform == *platform) {
+            return Err(Refusal::Malformed(format!("{platform} was not asked for, or is offered twice")));
+        }
+        let digest = Digest::of(&manifest.bytes);
+        if let Some((_, index)) = index.as_ref().filter(|(_, index)| !index.names(&digest)) {
+            let named: Vec<String> = index.manifests.iter().take(8).map(|(_, digest)| digest.short()).collect();
+            return Err(Refusal::DigestMismatch { expected: named.join(" or "), actual: digest.to_string() });
+        }
+        let config = Manifest::parse(&manifest.bytes)?.config;
+        manifests.push(OfferedManifest { platform: platform.clone(), digest, config });
+    }
+    let top = index.as_ref().map(|(digest, _)| digest).or_else(|| manifests.first().map(|m| &m.digest));
+    is_what_was_asked(&offer.image, top)?;
+    let mut resolution = Resolution::default();
+    for (platform, digest) in index.iter().flat_map(|(_, index)| &index.manifests) {
+        resolution.add(platform, digest);
+    }
+    let index = index.map(|(digest, _)| digest);
+    Ok(Accepted {
+        resolution: index.clone().map(|digest| (digest, resolution)),
+        offered: Offered { index, manifests, absent: offer.absent.clone() },
+    })
+}
+
+pub(super) fn is_asked(question: &Question, image: &ImageReference) -> Result<(), Refusal> {
+    let asked = question.images.contains(image);
+    asked.then_some(()).ok_or_else(|| Refusal::NotAsked(image.to_string()))
+}
+
+/// A reference with a digest is answered by the bytes with this digest.
+fn is_what_was_asked(image: &ImageReference, top: Option<&Digest>) -> Result<(), Refusal> {
+    match (&image.digest, top) {
+        (Some(expected), Some(actual)) if expected != actual => {
+            Err(Refusal::DigestMismatch { expected: expected.to_string(), actual: actual.to_string() })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use breakwater_core::Platform;
+
+    use super::*;
+    use crate::intake::fixtures::{self, config_of, index_of, manifest};
+
+    fn reason(question: &Question, offer: &Offer) -> &'static str {
+        accept(question, offer).unwrap_err().reason()
+    }
+
+    #[test]
+    fn what_the_bytes_name_may_be_posted() {
+        let question = fixtures::question();
+        let bytes = manifest("app");
+        let accepted = accept(&question, &fixtures::offer(&bytes)).unwrap();
+        let amd64 = Platform::linux("amd64");
+        let only = OfferedManifest { platform: amd64.clone(), digest: Digest::of(&bytes), config: config_of("app") };
+        assert_eq!(accepted.offered.manifests, [only]);
+        assert_eq!(accepted.resolution, None);
+
+        let other = Digest::of(b"for arm");
+        let index = index_of(&[(&amd64, &Digest::of(&bytes)), (&Platform::linux("arm64"), &other)]);
+        let offer = Offer { index: Some(index.clone()), ..fixtures::offer(&bytes) };
+        let (digest, resolution) = accept(&question, &offer).unwrap().resolution.unwrap();
+        assert_eq!(digest, Digest::of(&index));
+        assert_eq!(resolution.manifest(&Platform::linux("arm64")), Some(&other));
+    }
+
+    #[test]
+    fn only_what_was_asked() {
+        let bytes = manifest("app");
+        let question = fixtures::question();
+        let foreign = Offer { image: "registry.test/other:1".parse().unwrap(), ..fixtures::offer(&bytes) };
+        assert_eq!(reason(&question, &foreign), "NotAsked");
+        let mut another_platform = fixtures::offer(&bytes);
+        another_platform.manifests[0].platform = Platform::linux("s390x");
+        assert_eq!(reason(&question, &another_platform), "Malformed");
+        let absent = Offer { absent: vec![Platform::linux("s390x")], ..fixtures::offer(&bytes) };
+        assert_eq!(reason(&question, &absent), "Malformed");
+    }
+
+    #[test]
+    fn bytes_must_have_the_digest_they_were_asked_by() {
+        let bytes = manifest("app");
+        let mut question = fixtures::question();
+        let pinned = question.images[0].at(Digest::of(&bytes));
+        question.images = vec![pinned.clone()];
+        let offer = Offer { image: pinned.clone(), ..fixtures::offer(&bytes) };
+        assert!(accept(&question, &offer).is_ok());
+        let forged = Offer { image: pinned, ..fixtures::offer(&manifest("evil")) };
+        assert_eq!(reason(&question, &forged), "DigestMismatch");
+    }
+
+    #[test]
+    fn a_manifest_that_the_index_does_not_name_is_refused() {
+        let bytes = manifest("app");
+        let index = index_of(&[(&Platform::linux("amd64"), &Digest::of(b"another"))]);
+        let offer = Offer { index: Some(index), ..fixtures::offer(&bytes) };
+        assert_eq!(reason(&fixtures::question(), &offer), "DigestMismatch");
+    }
+
+    #[test]
+    fn bytes_that_are_no_manifest_or_too_many_are_refused() {
+        let question = fixtures::question();
+        assert_eq!(reason(&question, &fixtures::offer(b"<html>")), "Malformed");
+        assert_eq!(reason(&question, &fixtures::offer(&vec![b' '; MAX_MANIFEST + 1])), "TooLarge");
+        let mut twice = fixtures::offer(&manifest("app"));
+        twice.manifests.push(twice.manifests[0].clone());
+        assert_eq!(reason(&question, &twice), "Malformed");
+    }
+}

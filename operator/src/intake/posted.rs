@@ -1,0 +1,172 @@
+//! A posted inventory: of an offered manifest, within its bounds, printable.
+
+use breakwater_core::{
+    Inventory,
+    inventory::{MAX_ENTRIES, MAX_INVENTORY, MAX_PACKAGES, SCHEMA_VERSION},
+    printable,
+    scan::PostedInventory,
+};
+
+use super::{Refusal, record::Offered};
+
+/// The longest string an inventory keeps, in characters; what is longer is cut and marked.
+const MAX_TEXT: usize = 1024;
+/// The most commas of the JSON text: bounds what it may grow to in memory (about 36 MiB), whatever the shape.
+const MAX_COMMAS: usize = 1_500_000;
+/// The most layers, and entries of each list of the image's configuration.
+const MAX_SMALL_LIST: usize = 1_000;
+
+/// Reads the body: a zstd frame of at most [`MAX_INVENTORY`] bytes of JSON.
+pub(super) fn read(body: &[u8]) -> Result<PostedInventory, Refusal> {
+    let json = zstd::bulk::decompress(body, MAX_INVENTORY)
+        .map_err(|_| Refusal::Malformed(format!("no zstd frame of at most {MAX_INVENTORY} bytes")))?;
+    if count(b',', &json) > MAX_COMMAS {
+        return Err(Refusal::Malformed("the inventory has too many entries".into()));
+    }
+    serde_json::from_slice(&json).map_err(|e| Refusal::Malformed(format!("the inventory cannot be read: {e}")))
+}
+
+fn count(byte: u8, bytes: &[u8]) -> usize {
+    bytes.iter().filter(|b| **b == byte).count()
+}
+
+/// The inventory, clean, if this Job may post it.
+pub(super) fn accept(offered: &Offered, posted: PostedInventory) -> Result<Inventory, Refusal> {
+    let PostedInventory { image, mut inventory } = posted;
+    let about = &inventory.image;
+    let offered = offered.manifests.iter().find(|manifest| manifest.digest == about.digest);
+    let offered = offered.ok_or_else(|| Refusal::NotOffered(about.digest.to_string()))?;
+    if offered.config != about.config_digest {
+        return Err(Refusal::NotOffered(format!("the configuration {}", about.config_digest)));
+    }
+    if offered.platform != about.platform {
+        return Err(Refusal::NotOffered(format!("{} for {}", about.digest, about.platform)));
+    }
+    if inventory.schema_version != SCHEMA_VERSION {
+        return Err(Refusal::SchemaUnsupported(inventory.schema_version));
+    }
+    within_bounds(&inventory)?;
+    inventory.image.reference = image.to_string();
+    clean(&mut inventory);
+    Ok(inventory)
+}
+
+fn within_bounds(inventory: &Inventory) -> Result<(), Refusal> {
+    let config = &inventory.config;
+    for (list, len, max) in [
+        ("packages", inventory.packages.len(), MAX_PACKAGES),
+        ("software", inventory.software.len(), MAX_ENTRIES),
+        ("secrets", inventory.secrets.len(), MAX_ENTRIES),
+        ("unanalysed", inventory.unanalysed.len(), MAX_ENTRIES),
+        ("layers", inventory.layers.len(), MAX_SMALL_LIST),
+        ("config.env", config.env.len(), MAX_SMALL_LIST),
+        ("config.entrypoint", config.entrypoint.len(), MAX_SMALL_LIST),
+        ("config.cmd", config.cmd.len(), MAX_SMALL_LIST),
+        ("config.exposedPorts", config.exposed_ports.len(), MAX_SMALL_LIST),
+        ("config.volumes", config.volumes.len(), MAX_SMALL_LIST),
+        ("config.labels", config.labels.len(), MAX_SMALL_LIST),
+    ] {
+        if len > max {
+            return Err(Refusal::Malformed(format!("{list} has {len} entries; {max} are the most")));
+        }
+    }
+    Ok(())
+}
+
+/// Every string that came from the image, made printable and bounded.
+fn clean(inventory: &mut Inventory) {
+    let line = |text: &mut String| {
+        let clean = printable::line(text, MAX_TEXT);
+        if clean != *text {
+            *text = clean;
+        }
+    };
+    for package in &mut inventory.packages {
+        [&mut package.name, &mut package.version, &mut package.ecosystem, &mut package.purl, &mut package.path].map(line);
+        package.licenses.truncate(16);
+        package.licenses.iter_mut().for_each(line);
+        if let Some(source) = &mut package.source {
+            [&mut source.name, &mut source.version].map(line);
+        }
+    }
+    for software in &mut inventory.software {
+        [&mut software.name, &mut software.path].map(line);
+    }
+    for secret in &mut inventory.secrets {
+        [&mut secret.rule, &mut secret.path, &mut secret.fingerprint].map(line);
+    }
+    for entry in &mut inventory.unanalysed {
+        [&mut entry.path, &mut entry.reason].map(line);
+    }
+    inventory.layers.iter_mut().for_each(|layer| line(&mut layer.created_by));
+    if let Some(os) = &mut inventory.os {
+        [&mut os.id, &mut os.version, &mut os.name].map(line);
+    }
+    [&mut inventory.scanner.name, &mut inventory.scanner.version].map(line);
+    let config = &mut inventory.config;
+    line(&mut config.user);
+    for list in [
+        &mut config.env,
+        &mut config.entrypoint,
+        &mut config.cmd,
+        &mut config.exposed_ports,
+        &mut config.volumes,
+    ] {
+        list.iter_mut().for_each(line);
+    }
+    let labels = std::mem::take(&mut config.labels);
+    config.labels = labels
+        .into_iter()
+        .map(|(key, value)| (printable::line(&key, MAX_TEXT), printable::line(&value, MAX_TEXT)))
+        .collect();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intake::fixtures;
+
+    fn reason(change: impl Fn(&mut Inventory)) -> &'static str {
+        let mut posted = fixtures::posted("app");
+        change(&mut posted.inventory);
+        accept(&fixtures::offered("app"), posted).unwrap_err().reason()
+    }
+
+    #[test]
+    fn only_of_an_offered_manifest_with_its_configuration_and_platform() {
+        assert!(accept(&fixtures::offered("app"), fixtures::posted("app")).is_ok());
+        let other = breakwater_core::Digest::of(b"other");
+        assert_eq!(reason(|i| i.image.digest = other.clone()), "NotOffered");
+        assert_eq!(reason(|i| i.image.config_digest = other.clone()), "NotOffered");
+        assert_eq!(reason(|i| i.image.platform = breakwater_core::Platform::linux("arm64")), "NotOffered");
+    }
+
+    #[test]
+    fn only_of_this_schema_and_within_bounds() {
+        assert_eq!(reason(|i| i.schema_version = 2), "SchemaUnsupported");
+        assert_eq!(reason(|i| i.packages = vec![fixtures::package("p"); MAX_PACKAGES + 1]), "Malformed");
+        assert_eq!(reason(|i| i.config.env = vec![String::new(); MAX_SMALL_LIST + 1]), "Malformed");
+    }
+
+    #[test]
+    fn hostile_strings_are_made_printable_and_short() {
+        let mut posted = fixtures::posted("app");
+        posted.inventory.packages = vec![fixtures::package("a\x1b[2Jb")];
+        posted.inventory.config.labels.insert("k\n".into(), "v".repeat(5_000));
+        let inventory = accept(&fixtures::offered("app"), posted).unwrap();
+        assert_eq!(inventory.packages[0].name, "a\u{fffd}[2Jb");
+        let (key, value) = inventory.config.labels.first_key_value().unwrap();
+        assert_eq!((key.as_str(), value.chars().count()), ("k\u{fffd}", MAX_TEXT));
+    }
+
+    #[test]
+    fn a_body_is_a_bounded_frame_of_json() {
+        let frame = |bytes: &[u8]| zstd::bulk::compress(bytes, 1).unwrap();
+        let good = serde_json::to_vec(&fixtures::posted("app")).unwrap();
+        assert_eq!(read(&frame(&good)).unwrap(), fixtures::posted("app"));
+        let commas = format!("[{}]", "0,".repeat(MAX_COMMAS + 1));
+        for bad in [good.clone(), frame(b"{}"), frame(&vec![b' '; MAX_INVENTORY + 1]), frame(commas.as_bytes()), vec![]] {
+            assert_eq!(read(&bad).unwrap_err().reason(), "Malformed");
+        }
+    }
+}

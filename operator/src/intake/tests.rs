@@ -1,0 +1,195 @@
+//! Reports as they come over HTTP, against an API server in memory.
+
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+};
+use breakwater_core::{
+    Digest,
+    inventory::MAX_INVENTORY,
+    scan::{
+        FailureReason, INVENTORY_PATH, MAX_MANIFEST, OFFER_PATH, OUTCOME_PATH, OfferAnswer, Outcome, ScanFailure, ScanStage,
+    },
+};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use super::{
+    MAX_OFFER, fixtures::{self, IMAGE},
+    record, router,
+};
+use crate::{config::Config, context::Context, store::{Store, fake_api::FakeApi}};
+
+const REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
+const POD: &str = "/api/v1/namespaces/breakwater-system/pods/scan-1-abcde";
+const JOB: &str = "/apis/batch/v1/namespaces/breakwater-system/jobs/scan-1";
+const SCAN_JOB: &str = "/apis/breakwater.dev/v1alpha1/namespaces/shop/scanjobs/web";
+
+/// An API server in which one scan Job runs.
+fn cluster() -> FakeApi {
+    let api = FakeApi::default();
+    api.review(REVIEWS, fixtures::review());
+    api.hold(POD, fixtures::pod());
+    api.hold(JOB, fixtures::job());
+    api.hold(SCAN_JOB, fixtures::scan_job());
+    api
+}
+
+async fn post(api: &FakeApi, path: &str, body: Vec<u8>) -> (StatusCode, Value) {
+    let context = Context::new(api.client(), "breakwater-system", "test", Config::default());
+    let request = Request::post(path).header("authorization", "Bearer t0k3n").body(Body::from(body)).unwrap();
+    let answer = router(context, Store::of_config_maps(api)).oneshot(request).await.unwrap();
+    let status = answer.status();
+    let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+}
+
+fn offer(what: &str) -> Vec<u8> {
+    serde_json::to_vec(&fixtures::offer(&fixtures::manifest(what))).unwrap()
+}
+
+fn inventory(what: &str) -> Vec<u8> {
+    zstd::bulk::compress(&serde_json::to_vec(&fixtures::posted(what)).unwrap(), 3).unwrap()
+}
+
+fn outcome(failure: Option<ScanFailure>) -> Vec<u8> {
+    serde_json::to_vec(&Outcome { image: IMAGE.parse().unwrap(), failure }).unwrap()
+}
+
+fn job(api: &FakeApi) -> k8s_openapi::api::batch::v1::Job {
+    serde_json::from_value(api.object(JOB).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn an_image_is_offered_posted_and_ended() {
+    let api = cluster();
+    let (status, answer) = post(&api, OFFER_PATH, offer("app")).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let digest = Digest::of(&fixtures::manifest("app"));
+    let answer: OfferAnswer = serde_json::from_value(answer).unwrap();
+    assert_eq!((answer.needed, answer.current), (vec![digest.clone()], vec![]));
+
+    assert_eq!(post(&api, OUTCOME_PATH, outcome(None)).await.1["reason"], "NotPosted");
+    assert_eq!(post(&api, INVENTORY_PATH, inventory("app")).await.0, StatusCode::OK);
+    assert_eq!(post(&api, OUTCOME_PATH, outcome(None)).await.0, StatusCode::OK);
+
+    let store = Store::of_config_maps(&api);
+    assert_eq!(store.inventory(&digest).await.unwrap().unwrap(), fixtures::inventory("app"));
+    let by_config = store.resolution(&fixtures::config_of("app")).await.unwrap().unwrap();
+    assert_eq!(by_config.platforms, [(breakwater_core::Platform::linux("amd64"), digest.clone())]);
+    assert_eq!(
+        api.object(SCAN_JOB).unwrap()["status"]["target"],
+        json!({"reference": IMAGE, "indexDigest": digest, "platforms": [
+            {"platform": "linux/amd64", "digest": digest, "size": 7, "layers": 1},
+            {"platform": "linux/arm64"},
+        ]})
+    );
+    assert_eq!(record::ended(&job(&api), &IMAGE.parse().unwrap()).unwrap().failure, None);
+
+    // The same again: known already, and nothing is written but the offer, which is the same.
+    let (_, answer) = post(&api, OFFER_PATH, offer("app")).await;
+    assert_eq!(answer, json!({"needed": [], "current": [digest]}));
+    api.take_writes();
+    assert_eq!(post(&api, OUTCOME_PATH, outcome(None)).await.0, StatusCode::OK);
+    assert_eq!(post(&api, INVENTORY_PATH, inventory("app")).await.0, StatusCode::OK);
+    assert_eq!(api.take_writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn only_what_this_job_offered_may_be_posted() {
+    let api = cluster();
+    let (status, answer) = post(&api, INVENTORY_PATH, inventory("app")).await;
+    assert_eq!((status, &answer["reason"]), (StatusCode::FORBIDDEN, &json!("NotOffered")));
+    post(&api, OFFER_PATH, offer("app")).await;
+    let (status, answer) = post(&api, INVENTORY_PATH, inventory("somebody else's")).await;
+    assert_eq!((status, &answer["reason"]), (StatusCode::FORBIDDEN, &json!("NotOffered")));
+    let foreign = Outcome { image: "registry.test:5000/other:1".parse().unwrap(), failure: None };
+    let (status, answer) = post(&api, OUTCOME_PATH, serde_json::to_vec(&foreign).unwrap()).await;
+    assert_eq!((status, &answer["reason"]), (StatusCode::FORBIDDEN, &json!("NotAsked")));
+}
+
+#[tokio::test]
+async fn a_stored_inventory_is_not_replaced_by_another_job() {
+    let api = cluster();
+    post(&api, OFFER_PATH, offer("app")).await;
+    post(&api, INVENTORY_PATH, inventory("app")).await;
+    let mut forged = fixtures::posted("app");
+    forged.inventory.packages.clear();
+    let body = zstd::bulk::compress(&serde_json::to_vec(&forged).unwrap(), 3).unwrap();
+    assert_eq!(post(&api, INVENTORY_PATH, body).await.0, StatusCode::OK);
+    let stored = Store::of_config_maps(&api).inventory(&Digest::of(&fixtures::manifest("app"))).await.unwrap();
+    assert_eq!(stored.unwrap().packages.len(), 1);
+}
+
+#[tokio::test]
+async fn a_failure_is_recorded_bounded_and_printable() {
+    let api = cluster();
+    let failure = ScanFailure {
+        stage: ScanStage::Resolve,
+        reason: FailureReason::RateLimited,
+        message: format!("\x1b[31m{}", "x".repeat(5_000)),
+        retry_after_seconds: Some(u32::MAX),
+    };
+    assert_eq!(post(&api, OUTCOME_PATH, outcome(Some(failure))).await.0, StatusCode::OK);
+    let recorded = record::ended(&job(&api), &IMAGE.parse().unwrap()).unwrap().failure.unwrap();
+    assert_eq!((recorded.reason, recorded.retry_after_seconds), (FailureReason::RateLimited, Some(86_400)));
+    assert!(recorded.message.chars().count() == 512 && !recorded.message.contains('\x1b'));
+    assert!(api.object(SCAN_JOB).unwrap()["status"]["target"].is_null());
+}
+
+#[tokio::test]
+async fn who_may_not_speak_is_told_why() {
+    async fn reason(change: impl Fn(&FakeApi)) -> (u16, String) {
+        let api = cluster();
+        change(&api);
+        let (status, answer) = post(&api, OFFER_PATH, offer("app")).await;
+        assert!(api.take_writes().is_empty());
+        (status.as_u16(), answer["reason"].as_str().unwrap().to_owned())
+    }
+    let denied = json!({"status": {"authenticated": false}, "spec": {}, "metadata": {}});
+    assert_eq!(reason(|api| api.review(REVIEWS, denied.clone())).await, (401, "TokenInvalid".into()));
+    assert_eq!(reason(|api| api.forget(POD)).await, (403, "PodGone".into()));
+    assert_eq!(reason(|api| api.forget(JOB)).await, (403, "JobUnknown".into()));
+    assert_eq!(reason(|api| api.forget(SCAN_JOB)).await, (403, "ScanJobGone".into()));
+    let finished = |api: &FakeApi| {
+        let mut scan_job = fixtures::scan_job();
+        scan_job.status.as_mut().unwrap().completion_time = Some(chrono::DateTime::UNIX_EPOCH.into());
+        api.hold(SCAN_JOB, scan_job);
+    };
+    assert_eq!(reason(finished).await, (403, "ScanJobFinished".into()));
+    let starting = |api: &FakeApi| {
+        let mut scan_job = fixtures::scan_job();
+        scan_job.status = None;
+        api.hold(SCAN_JOB, scan_job);
+    };
+    assert_eq!(reason(starting).await, (503, "Busy".into()));
+}
+
+#[tokio::test]
+async fn no_token_no_api_call() {
+    let api = FakeApi::default();
+    let context = Context::new(api.client(), "breakwater-system", "test", Config::default());
+    let request = Request::post(OFFER_PATH).body(Body::empty()).unwrap();
+    let answer = router(context, Store::of_config_maps(&api)).oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    assert!(api.take_writes().is_empty());
+}
+
+#[tokio::test]
+async fn oversize_and_malformed_bodies_are_refused() {
+    let api = cluster();
+    for (path, body, status) in [
+        (OFFER_PATH, vec![b' '; MAX_OFFER + 1], 413),
+        (OFFER_PATH, b"<html>".to_vec(), 400),
+        (OFFER_PATH, serde_json::to_vec(&fixtures::offer(&vec![b' '; MAX_MANIFEST + 1])).unwrap(), 413),
+        (INVENTORY_PATH, vec![0; MAX_INVENTORY + 1], 413),
+        (INVENTORY_PATH, b"no frame".to_vec(), 400),
+        (INVENTORY_PATH, zstd::bulk::compress(&vec![b' '; MAX_INVENTORY + 1], 1).unwrap(), 400),
+        (OUTCOME_PATH, vec![b' '; 70_000], 413),
+        (OUTCOME_PATH, b"{}".to_vec(), 400),
+    ] {
+        let (got, answer) = post(&api, path, body).await;
+        assert_eq!(got.as_u16(), status, "{path}: {answer}");
+    }
+    assert!(api.take_writes().is_empty());
+}
