@@ -80,6 +80,18 @@ pub(crate) fn remove() -> Result<()> {
     })
 }
 
+/// The processes of a pod's containers, without the one that holds its namespaces.
+pub(crate) fn of_pod(uid: &str) -> Result<Vec<Process>> {
+    let own = format!("pod{uid}");
+    let hierarchy = hierarchies()?.into_iter().find(|hierarchy| is_plain(hierarchy));
+    let below = hierarchy.map(|path| directories(&path.join(NAME))).unwrap_or_default();
+    let pods = below.iter().filter(|path| path.components().any(|part| part.as_os_str() == own.as_str()));
+    let pause = |process: &Process| {
+        fs::read_to_string(format!("/proc/{}/comm", process.pid)).is_ok_and(|name| name.trim_end() == "pause")
+    };
+    Ok(pods.flat_map(|path| members(path)).filter(|process| !pause(process)).collect())
+}
+
 /// Whether anything of it is there.
 pub(crate) fn exists() -> Result<bool> {
     Ok(hierarchies()?.iter().any(|hierarchy| hierarchy.join(NAME).exists()))

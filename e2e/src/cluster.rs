@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::certificate::Authority;
 use crate::error::AtPath;
@@ -10,7 +11,7 @@ use crate::node::{Node, check_iptables};
 use crate::process::Process;
 use crate::program::Program;
 use crate::{
-    Environment, Error, Images, Kubectl, Layout, Progress, Registry, Result, container_runtime,
+    Environment, Error, Images, Kubectl, Layout, Progress, Registry, Result, cgroup, container_runtime,
     control_plane, dns, kubeconfig, kubelet, kwok, mirror, package,
 };
 
@@ -191,6 +192,34 @@ impl Cluster {
         kwok::scale(&self.layout, &Node::new(&self.layout), &self.kubectl(), nodes, progress)
     }
 
+    /// The pids, as the host sees them, of the processes in a pod's containers.
+    ///
+    /// # Errors
+    /// If the cgroups cannot be read.
+    pub fn pod_pids(&self, uid: &str) -> Result<Vec<i32>> {
+        Ok(cgroup::of_pod(uid)?.iter().map(|process| process.pid).collect())
+    }
+
+    /// Ends the processes of a pod's containers at once, as a crash or a lack of memory would, and sees to it that the
+    /// kubelet restarts them about two seconds later. Returns how many there were.
+    ///
+    /// The kubelet's own second look at a crashed pod comes after 10 to 15 s whatever its back-off; only a change of the
+    /// pod makes it look at once. The change is an annotation, made when the back-off of one second is over.
+    ///
+    /// # Errors
+    /// If there is no such pod or a process does not end.
+    pub fn crash_pod(&self, namespace: &str, name: &str) -> Result<usize> {
+        let kubectl = self.kubectl();
+        let uid = kubectl.output(["-n", namespace, "get", "pod", name, "-o", "jsonpath={.metadata.uid}"])?;
+        let processes = cgroup::of_pod(&uid)?;
+        processes.iter().try_for_each(Process::kill)?;
+        std::thread::sleep(Duration::from_millis(1500));
+        let last = processes.first().map_or(0, |process| process.pid);
+        let mark = format!("breakwater-e2e/crashed-process={last}");
+        kubectl.output(["-n", namespace, "annotate", "--overwrite", "pod", name, &mark])?;
+        Ok(processes.len())
+    }
+
     fn remove(&self) -> Result<()> {
         let records = self.layout.state.join("process");
         for entry in fs::read_dir(&records).into_iter().flatten().flatten() {
@@ -222,6 +251,7 @@ impl Cluster {
 
     /// Two that bring the cluster up, or one up and one down, take turns.
     fn lock(&self) -> Result<File> {
+        package::require_root()?;
         fs::create_dir_all(&self.layout.cache).at(&self.layout.cache)?;
         let path = self.layout.cache.join("cluster.lock");
         let file = File::create(&path).at(&path)?;

@@ -42,11 +42,13 @@ const NEEDED_BY_HAND: [(&str, &str); 3] = [
 const DIRECTORIES: [&str; 6] =
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/usr/local/go/bin"];
 
+/// Fails unless we are root.
+pub(crate) fn require_root() -> Result<()> {
+    if rustix::process::geteuid().is_root() { Ok(()) } else { Err(Error::NotRoot) }
+}
+
 /// Installs what is missing if this is Debian and we are root; says what is missing otherwise.
 pub(crate) fn install_missing(progress: &Progress) -> Result<()> {
-    if !rustix::process::geteuid().is_root() {
-        return Err(Error::NotRoot);
-    }
     let filesystems = fs::read_to_string("/proc/filesystems").unwrap_or_default();
     if !filesystems.lines().any(|line| line.trim_end().ends_with("overlay")) {
         return Err(Error::KernelLacks { feature: "overlay file system", needed_for: "containerd" });

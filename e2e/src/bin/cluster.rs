@@ -45,6 +45,13 @@ enum Action {
         /// How many; each takes 500 pods.
         nodes: u16,
     },
+    /// End a pod's processes at once, as a crash would, and have them restarted two seconds later.
+    CrashPod {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        pod: String,
+    },
     /// Serve a directory over HTTP (what the cluster's mirror runs).
     #[command(hide = true)]
     ServeMirror { directory: PathBuf, address: SocketAddr },
@@ -124,6 +131,9 @@ fn run(action: Action) -> anyhow::Result<ExitCode> {
             deploy(&cluster, &overlay, &progress)?;
         }
         Action::Kwok { nodes } => cluster.kwok(nodes, &progress)?,
+        Action::CrashPod { namespace, pod } => {
+            writeln!(out, "{} processes ended", cluster.crash_pod(&namespace, &pod)?)?;
+        }
         Action::ServeMirror { directory, address } => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(mirror::serve(directory, address))?;
