@@ -42,7 +42,7 @@ pub fn read<K: Resource<DynamicType = ()> + DeserializeOwned>(object: &Value) ->
         }
     }
     shape::check(&K::kind(&()), object, &mut report);
-    match serde_json::from_value(object.clone()) {
+    match serde_json::from_value(without_nulls(object)) {
         Ok(read) => report.finish(Some(read)),
         Err(error) => {
             if report.is_empty() {
@@ -50,5 +50,17 @@ pub fn read<K: Resource<DynamicType = ()> + DeserializeOwned>(object: &Value) ->
             }
             report.finish(None)
         }
+    }
+}
+
+/// The API server prunes nulls of fields that are not nullable; none of ours is.
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let given = fields.iter().filter(|(_, value)| !value.is_null());
+            Value::Object(given.map(|(name, value)| (name.clone(), without_nulls(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(without_nulls).collect()),
+        other => other.clone(),
     }
 }

@@ -1,0 +1,104 @@
+//! The corpus of good and bad objects, judged by this crate. `e2e/tests/api_corpus.rs` asks a real API server about the same files.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use breakwater_crds::{
+    ImagePolicy, RuntimeBaseline, ScanJob,
+    validation::{self, Problems},
+};
+use serde_json::Value;
+
+const OPERATOR_NAMESPACE: &str = "breakwater-system";
+
+fn judge(object: &Value) -> Result<(), Problems> {
+    match object["kind"].as_str().unwrap() {
+        "ImagePolicy" => validation::read::<ImagePolicy>(object)?.validate(OPERATOR_NAMESPACE).map(drop),
+        "ScanJob" => validation::read::<ScanJob>(object)?.validate(OPERATOR_NAMESPACE).map(drop),
+        "RuntimeBaseline" => {
+            validation::read::<RuntimeBaseline>(object)?.validate(OPERATOR_NAMESPACE).map(drop)
+        }
+        other => panic!("{other} is no kind of ours"),
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "yaml") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn corpus(group: &str) -> Vec<(PathBuf, String, Value)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(group);
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        let object =
+            serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        (path, text, object)
+    };
+    files(&root).into_iter().map(read).collect()
+}
+
+#[test]
+fn good_objects_pass() {
+    let corpus = corpus("good");
+    assert!(corpus.len() >= 25);
+    for (path, _, object) in corpus {
+        judge(&object).unwrap_or_else(|problems| panic!("{}: {problems}", path.display()));
+    }
+}
+
+#[test]
+fn bad_objects_are_refused_by_the_field_that_is_wrong() {
+    let corpus: Vec<_> = ["bad", "bad-controller"].into_iter().flat_map(corpus).collect();
+    assert!(corpus.len() >= 60);
+    let mut wrong = Vec::new();
+    for (path, text, object) in corpus {
+        let expected = text.lines().next().and_then(|line| line.strip_prefix("# expect: ")).unwrap();
+        match judge(&object) {
+            Ok(()) => wrong.push(format!("{}: passes", path.display())),
+            Err(problems) => {
+                let names = |problem: &validation::Problem| {
+                    problem
+                        .path
+                        .strip_prefix(expected)
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                };
+                if !problems.iter().all(names) {
+                    wrong.push(format!("{}: expected {expected}, said {problems}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn everything_that_is_wrong_is_said() {
+    let object = serde_json::json!({
+        "apiVersion": "breakwater.dev/v1alpha1", "kind": "ImagePolicy", "metadata": {"name": "x", "namespace": "a"},
+        "spec": {
+            "schedule": {"cron": "nonsense"},
+            "selector": {"namespaceSelector": {}},
+            "rules": {"vulnerabilities": {"maxCvss": "11", "grace": {"published": "7d"}}},
+        },
+    });
+    let problems = judge(&object).unwrap_err();
+    // Shape first: what has no shape has no meaning to ask about.
+    assert_eq!(problems.iter().count(), 2, "{problems}");
+    let mut mended = object;
+    mended["spec"]["rules"] = serde_json::json!({});
+    let problems = judge(&mended).unwrap_err();
+    let paths: Vec<&str> = problems.iter().map(|problem| problem.path.as_str()).collect();
+    assert_eq!(paths, ["spec.schedule", "spec.schedule.cron", "spec.selector.namespaceSelector"]);
+}
