@@ -86,8 +86,10 @@ impl Recurrence {
 }
 
 impl Schedule {
-    /// Whether a run is due at `now`. `last` is when the last run was due or, before the first one, `None`: an interval then starts at
+    /// Whether a run is due at `now`. `last` is when the last run began or, before the first one, `None`: an interval then starts at
     /// once, a cron expression at its next time after `created`. `name` picks this schedule's place within the jitter.
+    ///
+    /// Runs that were missed are made up for once, or left out if all of them are past the deadline.
     #[must_use]
     pub fn due(
         &self,
@@ -96,19 +98,55 @@ impl Schedule {
         name: &str,
         now: DateTime<Utc>,
     ) -> Due {
+        let offset = self.offset(name);
         let awaited = match (&self.recurrence, last) {
-            (Recurrence::Every(_), None) => Some(created),
-            (_, last) => self.recurrence.after(last.unwrap_or(created)),
+            (Recurrence::Every(_), None) => created.checked_add_signed(offset),
+            // Intervals keep the place that their first run has.
+            (Recurrence::Every(interval), Some(last)) => last.checked_add_signed(*interval),
+            (Recurrence::Cron { .. }, None) => self.occurrence(created, offset),
+            (Recurrence::Cron { .. }, Some(last)) => self.occurrence(last - offset, offset),
         };
-        let Some(awaited) = awaited.and_then(|time| time.checked_add_signed(self.offset(name))) else {
-            return Due { now: false, next: None };
-        };
+        let Some(awaited) = awaited else { return Due { now: false, next: None } };
         if now < awaited {
             return Due { now: false, next: Some(awaited) };
         }
-        let next = self.recurrence.after(now).and_then(|time| time.checked_add_signed(self.offset(name)));
-        let too_late = self.starting_deadline.is_some_and(|deadline| now - awaited > deadline);
-        Due { now: !too_late, next }
+        let in_time = match self.starting_deadline {
+            Some(deadline) if now - awaited > deadline => self.first_since(now - deadline, awaited, offset),
+            _ => Some(awaited),
+        };
+        match in_time {
+            Some(start) if start <= now => {
+                let next = match &self.recurrence {
+                    Recurrence::Every(interval) => now.checked_add_signed(*interval),
+                    Recurrence::Cron { .. } => self.occurrence(now - offset, offset),
+                };
+                Due { now: true, next }
+            }
+            next => Due { now: false, next },
+        }
+    }
+
+    /// The first run after `time` in the schedule's own frame, with its place in the jitter.
+    fn occurrence(&self, time: DateTime<Utc>, offset: TimeDelta) -> Option<DateTime<Utc>> {
+        self.recurrence.after(time)?.checked_add_signed(offset)
+    }
+
+    /// The first run at or after `earliest`, where `awaited` was one.
+    fn first_since(
+        &self,
+        earliest: DateTime<Utc>,
+        awaited: DateTime<Utc>,
+        offset: TimeDelta,
+    ) -> Option<DateTime<Utc>> {
+        match &self.recurrence {
+            Recurrence::Every(interval) => {
+                let step = interval.num_milliseconds().max(1);
+                let missed = (earliest - awaited).num_milliseconds();
+                let steps = missed.saturating_add(step - 1).checked_div(step)?;
+                awaited.checked_add_signed(TimeDelta::try_milliseconds(steps.checked_mul(step)?)?)
+            }
+            Recurrence::Cron { .. } => self.occurrence(earliest - offset - TimeDelta::seconds(1), offset),
+        }
     }
 
     /// A stable part of the jitter for this name.
@@ -161,6 +199,41 @@ mod tests {
         assert!(daily.due(last, created, "p", at("2026-01-02T03:09:00Z")).now);
         let due = daily.due(last, created, "p", at("2026-01-02T03:11:00Z"));
         assert_eq!(due, Due { now: false, next: Some(at("2026-01-03T03:00:00Z")) });
+    }
+
+    #[test]
+    fn after_a_run_was_left_out_the_next_one_is_made() {
+        for recurrence in [Recurrence::cron("0 3 * * *", None), Recurrence::every(TimeDelta::hours(24))] {
+            let mut daily = schedule(recurrence.unwrap());
+            daily.starting_deadline = Some(TimeDelta::minutes(10));
+            let last = Some(at("2026-01-01T03:00:00Z"));
+            let missed = daily.due(last, at("2026-01-01T03:00:00Z"), "p", at("2026-01-02T03:11:00Z"));
+            assert_eq!(missed, Due { now: false, next: Some(at("2026-01-03T03:00:00Z")) });
+            assert!(daily.due(last, at("2026-01-01T03:00:00Z"), "p", at("2026-01-03T03:00:00Z")).now);
+            assert!(daily.due(last, at("2026-01-01T03:00:00Z"), "p", at("2026-01-09T03:10:00Z")).now);
+        }
+    }
+
+    #[test]
+    fn missed_runs_without_a_deadline_are_made_up_for_once() {
+        let hourly = schedule(Recurrence::every(TimeDelta::hours(1)).unwrap());
+        let created = at("2026-01-01T00:00:00Z");
+        let now = at("2026-01-05T00:30:00Z");
+        assert!(hourly.due(Some(created), created, "p", now).now);
+        assert!(!hourly.due(Some(now), created, "p", now).now);
+    }
+
+    #[test]
+    fn jitter_moves_every_run_by_the_same_time() {
+        let mut often = schedule(Recurrence::cron("*/10 * * * *", None).unwrap());
+        often.jitter = TimeDelta::hours(1);
+        let mut last = at("2026-01-01T00:00:00Z");
+        for _ in 0..5 {
+            let next = often.due(Some(last), last, "p", last).next.unwrap();
+            assert!(often.due(Some(last), last, "p", next).now);
+            assert!(next - last <= TimeDelta::minutes(10), "{}", next - last);
+            last = next;
+        }
     }
 
     #[test]
