@@ -1,1 +1,226 @@
-//! The inventory room.
+//! Digest → image facts, matched again whenever the advisory index changes. Touches the report store and the index; no registry.
+//!
+//! Held in memory is what runs. The index is one file, mapped; a new one replaces it while the old one serves on.
+
+mod fetch;
+mod held;
+mod history;
+mod keeper;
+mod reduce;
+mod refresh;
+mod scans;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use breakwater_core::{
+    Digest, Platform,
+    ledger::Remembered,
+    policy::{ImageFacts, Matched, ScannedImage},
+    workload::ImageIdentity,
+};
+use chrono::{DateTime, Utc};
+use tokio::sync::{Notify, watch};
+
+pub(crate) use self::scans::marks;
+pub use self::{
+    keeper::IndexRefused,
+    scans::{Failure, Outcome, Scan},
+};
+use self::{held::Held, history::Histories, keeper::Keeper, reduce::reduce};
+use crate::{
+    context::Context,
+    kube::lease::Leadership,
+    store::{Key, Store, StoreError},
+    workloads::Workloads,
+};
+
+/// Image facts of everything that runs. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Images(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    context: Context,
+    store: Store,
+    keeper: Keeper,
+    held: RwLock<Held>,
+    histories: Mutex<Histories>,
+    /// Something is to be loaded.
+    lacking: Notify,
+    version: watch::Sender<u64>,
+    /// Complete once everything that ran at the start, and is in the store, is held.
+    loaded: watch::Sender<bool>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum InventoryError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("matching was interrupted: the process ends")]
+    Interrupted,
+}
+
+/// The advisory index in use, and whether conclusions may rest on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexState {
+    /// Absent: there is none, and verdicts are Unknown.
+    pub revision: Option<u64>,
+    pub built_at: Option<DateTime<Utc>>,
+    /// The highest revision that was ever used in this cluster, 0 before the first. Absent until it was read.
+    pub highest: Option<u64>,
+    /// Why a newer index could not be taken over, if that is so.
+    pub problem: Option<String>,
+}
+
+impl IndexState {
+    /// Whether somebody judged by newer knowledge before: what is concluded from this index neither mitigates nor restores.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.revision.is_some_and(|revision| self.highest.is_none_or(|highest| revision < highest))
+    }
+}
+
+impl Images {
+    /// Opens the index kept from the last run and starts following workloads, ScanJobs and the index. `leadership` says who may
+    /// write histories and the highest revision.
+    #[must_use]
+    pub fn start(context: &Context, store: Store, workloads: &Workloads, leadership: Leadership) -> Self {
+        let images = Self::new(context, store);
+        refresh::spawn(&images, workloads, leadership);
+        fetch::spawn(&images);
+        images
+    }
+
+    fn new(context: &Context, store: Store) -> Self {
+        let directory = context.config.load().advisories.directory.clone();
+        Self(Arc::new(Inner {
+            context: context.clone(),
+            store,
+            keeper: Keeper::new(directory.into()),
+            held: RwLock::default(),
+            histories: Mutex::default(),
+            lacking: Notify::new(),
+            version: watch::Sender::default(),
+            loaded: watch::Sender::default(),
+        }))
+    }
+
+    /// What is known about an image as a node names it.
+    #[must_use]
+    pub fn facts(&self, identity: &ImageIdentity, platform: &Platform) -> ImageFacts {
+        self.held(|held| held.facts(identity, platform, &self.0.context.namespace))
+    }
+
+    /// What is known about a manifest, from memory or from the store. `None`: there is no inventory of it.
+    ///
+    /// # Errors
+    /// [`InventoryError::Store`] if the store cannot be read.
+    pub async fn load(&self, digest: &Digest) -> Result<Option<Arc<ScannedImage>>, InventoryError> {
+        match self.held(|held| held.scanned.get(digest).cloned()) {
+            Some(image) => Ok(Some(image)),
+            None => self.match_again(digest).await,
+        }
+    }
+
+    /// Which index facts were matched against, and when it was taken into use.
+    #[must_use]
+    pub fn matched(&self) -> Option<Matched> {
+        self.0.keeper.current().map(|current| Matched { revision: current.index.revision(), at: current.since })
+    }
+
+    #[must_use]
+    pub fn index(&self) -> IndexState {
+        self.0.keeper.state()
+    }
+
+    /// Counts up whenever facts, failures or the index changed.
+    #[must_use]
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.0.version.subscribe()
+    }
+
+    /// Every ScanJob of the cluster, in no order.
+    #[must_use]
+    pub fn scans(&self) -> Vec<Arc<Scan>> {
+        self.held(|held| held.scans.all())
+    }
+
+    /// Why the scan of this digest failed, if the newest one did.
+    #[must_use]
+    pub fn failure(&self, digest: &Digest, platform: &Platform) -> Option<Failure> {
+        self.held(|held| held.scans.failure(&self.0.context.namespace, digest, platform))
+    }
+
+    /// Returns once what ran at the start is held, so far as the store has it: before that, absence means nothing.
+    pub async fn ready(&self) {
+        let mut loaded = self.0.loaded.subscribe();
+        // The sender lives in `self`: waiting cannot fail.
+        let _ = loaded.wait_for(|loaded| *loaded).await;
+    }
+
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        *self.0.loaded.borrow()
+    }
+
+    /// Reads the inventory from the store, matches it against the index in use, and holds the result if the image runs.
+    async fn match_again(&self, digest: &Digest) -> Result<Option<Arc<ScannedImage>>, InventoryError> {
+        loop {
+            let Some(inventory) = self.0.store.inventory(digest).await? else { return Ok(None) };
+            let remembered = self.remembered(digest).await?;
+            let current = self.0.keeper.current();
+            let now = self.0.context.clock.now();
+            let matching = tokio::task::spawn_blocking(move || {
+                reduce(inventory, current.as_ref().map(|current| &current.index), &remembered, now)
+            });
+            let image = Arc::new(matching.await.map_err(|_| InventoryError::Interrupted)?);
+            let is_current = self.hold(|held| {
+                // An index that was replaced meanwhile must not have the last word.
+                let is_current = image.matched.map(|matched| matched.revision) == self.index().revision;
+                if is_current && held.is_wanted(digest) {
+                    held.scanned.insert(digest.clone(), Arc::clone(&image));
+                }
+                is_current
+            });
+            if is_current {
+                if image.matched.is_some() {
+                    self.histories(|histories| histories.changed(Arc::clone(&image)));
+                }
+                return Ok(Some(image));
+            }
+        }
+    }
+
+    /// What the previous match left behind: in memory if that was here, else in the store.
+    async fn remembered(&self, digest: &Digest) -> Result<Remembered, InventoryError> {
+        let held = self.held(|held| held.scanned.get(digest).cloned()).filter(|image| image.matched.is_some());
+        let before = held.or_else(|| self.histories(|histories| histories.get(digest)));
+        if let Some(image) = before {
+            return Ok(Remembered::new(image.history.clone(), &image.findings));
+        }
+        match self.0.store.get(&Key::History(digest.clone())).await {
+            // What cannot be read is as good as new: grace begins again, which errs towards patience.
+            Ok(content) => Ok(content.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()),
+            Err(StoreError::Damaged { .. }) => Ok(Remembered::default()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn tell(&self) {
+        self.0.version.send_modify(|version| *version = version.wrapping_add(1));
+    }
+
+    fn held<T>(&self, read: impl FnOnce(&Held) -> T) -> T {
+        read(&self.0.held.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn hold<T>(&self, change: impl FnOnce(&mut Held) -> T) -> T {
+        change(&mut self.0.held.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn histories<T>(&self, change: impl FnOnce(&mut Histories) -> T) -> T {
+        change(&mut self.0.histories.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -4,7 +4,7 @@
 
 mod cluster;
 mod images;
-mod objects;
+pub(crate) mod objects;
 mod rows;
 mod shared;
 mod table;

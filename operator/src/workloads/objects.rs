@@ -31,7 +31,7 @@ struct Meta {
 }
 
 /// Reads metadata without managed fields, foreign annotations and owners that are not the controller.
-fn meta<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectMeta, D::Error> {
+pub(crate) fn meta<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectMeta, D::Error> {
     let Meta {
         name,
         namespace,

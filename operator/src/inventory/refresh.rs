@@ -1,0 +1,222 @@
+//! Keeps what is held in step with what runs, what ScanJobs report, and the index in use.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use breakwater_core::Digest;
+use futures::{StreamExt, stream};
+use kube::{
+    Api,
+    runtime::{WatchStreamExt, watcher},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Images, InventoryError,
+    history::{self, MAX_UNWRITTEN},
+    scans::ScanObject,
+};
+use crate::{
+    kube::{lease::Leadership, runner::WATCH_TIMEOUT},
+    store::{Key, StoreError},
+    workloads::Workloads,
+};
+
+/// Images matched at the same time: matching is short, reading the store is what takes time.
+const AT_ONCE: usize = 4;
+/// How often histories are written and the highest revision is read.
+const MINUTE: Duration = Duration::from_secs(60);
+/// How often the store is asked again for what it did not have and no ScanJob named since.
+const ASK_AGAIN: Duration = Duration::from_secs(600);
+/// Listeners are told about progress this often while everything is matched again.
+const PROGRESS: usize = 200;
+
+/// The ledger of advisory revisions.
+const LEDGER: Key = Key::Ledger("advisories");
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Revisions {
+    highest: u64,
+}
+
+pub(super) fn spawn(images: &Images, workloads: &Workloads, leadership: Leadership) {
+    tokio::spawn(follow_scans(images.clone()));
+    tokio::spawn(hold_what_runs(images.clone(), workloads.clone()));
+    tokio::spawn(keep_ledger(images.clone(), leadership));
+}
+
+async fn follow_scans(images: Images) {
+    let config = watcher::Config::default().page_size(100).timeout(WATCH_TIMEOUT);
+    let events = watcher(Api::<ScanObject>::all(images.0.context.client.clone()), config).default_backoff();
+    let mut events = std::pin::pin!(events.take_until(images.0.context.stop.clone().cancelled_owned()));
+    while let Some(event) = events.next().await {
+        images.0.context.metrics.watched("ScanJob facts", images.0.context.clock.monotonic());
+        match event {
+            Ok(event) => images.scanned(event),
+            Err(error) => tracing::warn!(%error, "the watch of ScanJobs broke off, trying again"),
+        }
+    }
+}
+
+impl Images {
+    pub(super) fn scanned(&self, event: watcher::Event<ScanObject>) {
+        self.hold(|held| {
+            for digest in held.scans.follow(event) {
+                held.missing.remove(&digest);
+            }
+        });
+        self.0.lacking.notify_one();
+        self.tell();
+    }
+
+    /// Loads what runs and is not held yet. True if that changed anything.
+    pub(super) async fn load_lacking(&self) -> bool {
+        let mut changed = false;
+        // Twice, for an index leads to a manifest; and no more, for nothing leads further.
+        for _ in 0..2 {
+            let lacking = self.held(super::held::Held::lacking);
+            let loads = lacking.into_iter().map(|digest| async move {
+                let outcome = self.load_one(&digest).await;
+                (digest, outcome)
+            });
+            let mut loads = stream::iter(loads).buffer_unordered(AT_ONCE);
+            while let Some((digest, outcome)) = loads.next().await {
+                match outcome {
+                    Ok(true) => changed = true,
+                    Ok(false) => self.hold(|held| _ = held.missing.insert(digest)),
+                    Err(error) => {
+                        tracing::warn!(%digest, %error, "an inventory could not be loaded");
+                        self.hold(|held| _ = held.missing.insert(digest));
+                    }
+                }
+            }
+        }
+        changed
+    }
+
+    async fn load_one(&self, digest: &Digest) -> Result<bool, InventoryError> {
+        if self.match_again(digest).await?.is_some() {
+            return Ok(true);
+        }
+        let resolution = self.0.store.resolution(digest).await?.filter(|known| !known.platforms.is_empty());
+        let Some(resolution) = resolution else { return Ok(false) };
+        self.hold(|held| held.resolutions.insert(digest.clone(), resolution.into()));
+        Ok(true)
+    }
+
+    /// Matches everything that is held against the new index.
+    pub(super) async fn index_changed(&self) {
+        let state = self.index();
+        self.0.context.metrics.index_revision(state.revision.unwrap_or_default());
+        tracing::info!(revision = state.revision, highest = state.highest, "advisory index in use");
+        let digests: BTreeSet<Digest> = self.held(|held| held.scanned.keys().cloned().collect());
+        let matching = digests.into_iter().map(|digest| async move { (self.match_again(&digest).await, digest) });
+        let mut matching = std::pin::pin!(stream::iter(matching).buffer_unordered(AT_ONCE).enumerate());
+        while let Some((done, (outcome, digest))) = matching.next().await {
+            if let Err(error) = outcome {
+                tracing::warn!(%digest, %error, "an image could not be matched again");
+            }
+            if done % PROGRESS == PROGRESS - 1 {
+                self.tell();
+            }
+        }
+        self.tell();
+    }
+}
+
+async fn hold_what_runs(images: Images, workloads: Workloads) {
+    let stop = images.0.context.stop.clone();
+    tokio::select! {
+        () = stop.cancelled() => return,
+        () = workloads.ready() => {}
+    }
+    let mut changed = workloads.changed();
+    let mut again = tokio::time::interval(ASK_AGAIN);
+    loop {
+        changed.mark_unchanged();
+        images.hold(|held| held.want(&workloads.all()));
+        if images.load_lacking().await || !images.is_ready() {
+            images.0.loaded.send_replace(true);
+            images.tell();
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            outcome = changed.changed() => if outcome.is_err() { return },
+            () = images.0.lacking.notified() => {}
+            _ = again.tick() => images.hold(|held| held.missing.clear()),
+        }
+    }
+}
+
+/// Reads the highest revision, and, while this replica leads, writes it and the histories.
+async fn keep_ledger(images: Images, leadership: Leadership) {
+    let stop = images.0.context.stop.clone();
+    let mut changed = images.changed();
+    let mut minute = tokio::time::interval(MINUTE);
+    let mut led = false;
+    loop {
+        let ending = tokio::select! {
+            () = stop.cancelled() => true,
+            _ = minute.tick() => false,
+            outcome = changed.changed() => {
+                let crowded = images.histories(|histories| histories.len()) >= MAX_UNWRITTEN;
+                let news = images.index().revision > images.index().highest;
+                match outcome {
+                    Ok(()) if crowded || news => false,
+                    Ok(()) => continue,
+                    Err(_) => return,
+                }
+            }
+        };
+        if !std::mem::replace(&mut led, leadership.is_current()) && led {
+            // Who led before may have gone without writing what it saw; equal histories are not written again.
+            let all: Vec<_> = images.held(|held| held.scanned.values().cloned().collect());
+            let matched = all.into_iter().filter(|image| image.matched.is_some());
+            images.histories(|histories| matched.for_each(|image| histories.changed(image)));
+        }
+        if let Err(error) = images.keep_revisions(&leadership).await {
+            tracing::warn!(%error, "the highest advisory revision could not be kept");
+        }
+        images.keep_histories(&leadership).await;
+        if ending {
+            return;
+        }
+    }
+}
+
+impl Images {
+    async fn keep_revisions(&self, leadership: &Leadership) -> Result<(), StoreError> {
+        let kept = match self.0.store.get(&LEDGER).await {
+            Ok(content) => content.and_then(|content| serde_json::from_slice(&content).ok()).unwrap_or_default(),
+            Err(StoreError::Damaged { .. }) => Revisions::default(),
+            Err(error) => return Err(error),
+        };
+        let mut news = self.0.keeper.learn_highest(kept.highest);
+        let state = self.index();
+        if let Some(revision) = state.revision.filter(|revision| *revision > kept.highest)
+            && leadership.is_current()
+        {
+            let content = serde_json::to_vec(&Revisions { highest: revision }).unwrap_or_default();
+            self.0.store.put(&LEDGER, &content).await?;
+            news |= self.0.keeper.learn_highest(revision);
+        }
+        if news {
+            self.tell();
+        }
+        Ok(())
+    }
+
+    /// The leader writes what changed; a follower only forgets what the leader writes as well.
+    async fn keep_histories(&self, leadership: &Leadership) {
+        let unwritten = self.histories(super::history::Histories::take);
+        if !leadership.is_current() {
+            return;
+        }
+        for image in unwritten {
+            if let Err(error) = history::write(&self.0.store, &image).await {
+                tracing::warn!(digest = %image.digest, %error, "a history could not be kept and is tried again");
+                self.histories(|histories| histories.changed(image));
+            }
+        }
+    }
+}
