@@ -1,1 +1,156 @@
-fn main() {}
+//! Starts the operator's rooms and ends them in order.
+
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
+
+use anyhow::Context as _;
+use breakwater_operator::{
+    clock::Clock,
+    config::{self, Config},
+    context::Context,
+    controllers,
+    intake,
+    inventory::Images,
+    kube::{
+        door,
+        events::Events,
+        health,
+        lease::{self, Leadership},
+        runner::WATCH_TIMEOUT,
+        shutdown::{self, GRACE, Tasks},
+        tls,
+    },
+    store::Store,
+    workloads::Workloads,
+};
+use clap::Parser;
+use tokio::sync::{oneshot, watch};
+use tracing_subscriber::EnvFilter;
+
+/// The Breakwater operator: judges what runs in a cluster, and acts on it where it was told to.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// The namespace the operator lives in.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "breakwater-system")]
+    namespace: String,
+    /// This replica's name, unique among all that ever ran: the pod's name.
+    #[arg(long, env = "POD_NAME")]
+    instance: String,
+    /// Where scan pods deliver, over HTTPS.
+    #[arg(long, default_value = "0.0.0.0:8443")]
+    intake_address: SocketAddr,
+    /// Where /healthz, /readyz and /metrics are served, over plain HTTP.
+    #[arg(long, default_value = "0.0.0.0:8080")]
+    health_address: SocketAddr,
+    /// What is logged: `info`, or per module as in `info,breakwater_operator::mitigation=debug`.
+    #[arg(long, env = "BREAKWATER_LOG", default_value = "info")]
+    log: String,
+}
+
+fn main() -> ExitCode {
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        eprintln!("another TLS provider is installed already");
+        return ExitCode::FAILURE;
+    }
+    let arguments = Arguments::parse();
+    match start(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the operator ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(arguments: Arguments) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&arguments.log).context("--log")?;
+    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let outcome = runtime.block_on(run(arguments));
+    // Whatever still runs writes nothing more: the lease is given back.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    outcome
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let client = client().await?;
+    let context = Context::new(client, &arguments.namespace, &arguments.instance, Config::default());
+    let events = Events::new(context.clone());
+    let (term, leadership) = Leadership::new(Clock);
+    let (ready, readiness) = watch::channel(false);
+    let mut tasks = Tasks::new(context.stop.clone());
+    // First of all, so that a start that takes long can be watched, and ended.
+    tasks.spawn("signals", shutdown::on_signal(context.stop.clone()));
+    tasks.spawn("health", health::serve(context.clone(), arguments.health_address, readiness));
+
+    door::check(&context.client).await?;
+    config::load(&context, &events).await.context("reading the configuration")?;
+    let identity = tls::establish(&context).await?;
+    let store = Store::open(&context)?;
+    let workloads = Workloads::start(&context);
+    let images = Images::start(&context, store.clone(), &workloads, leadership.clone());
+
+    tasks.spawn("configuration", config::follow(context.clone(), events.clone()));
+    tasks.spawn("certificates", tls::keep(context.clone(), identity.clone()));
+    let router = intake::router(context.clone(), store.clone());
+    tasks.spawn("intake", intake::serve(arguments.intake_address, identity.server_config()?, router, context.stop.clone()));
+
+    // The lease is given back only after whatever acts for the leader has ended.
+    let (ended, idle) = oneshot::channel::<()>();
+    let rooms = Rooms { context: context.clone(), events, leadership, store, workloads, images, ready };
+    tasks.spawn("leader", async move {
+        let outcome = rooms.lead().await;
+        drop(ended);
+        outcome
+    });
+    let idle = async { drop(idle.await) };
+    tasks.spawn("lease", lease::run(context, term, idle));
+
+    tasks.run(GRACE * 2).await?;
+    tracing::info!("ended as asked");
+    Ok(())
+}
+
+/// What is handed to the rooms that act.
+struct Rooms {
+    context: Context,
+    events: Events,
+    leadership: Leadership,
+    store: Store,
+    workloads: Workloads,
+    images: Images,
+    ready: watch::Sender<bool>,
+}
+
+impl Rooms {
+    /// Waits for the facts, then for the lease, then acts until the process is asked to stop.
+    async fn lead(self) -> anyhow::Result<()> {
+        let Self { context, events, leadership, store, workloads, images, ready } = self;
+        let stop = context.stop.clone();
+        let prepared = async {
+            workloads.ready().await;
+            images.ready().await;
+            ready.send_replace(true);
+            tracing::info!("ready");
+            leadership.acquired().await;
+        };
+        tokio::select! {
+            () = prepared => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+        let mut tasks = Tasks::new(stop);
+        tasks.spawn("runtimebaseline", controllers::runtimebaseline::run(context, workloads, events));
+        let _ = (store, images);
+        Ok(tasks.run(GRACE).await?)
+    }
+}
+
+/// A client that says who it is, and gives up on connections that went silent: longer than a watch lives, nothing is awaited.
+async fn client() -> anyhow::Result<kube::Client> {
+    let mut config = kube::Config::infer().await.context("finding the API server")?;
+    let agent = concat!("breakwater-operator/", env!("CARGO_PKG_VERSION"));
+    config.headers.push((axum::http::header::USER_AGENT, axum::http::HeaderValue::from_static(agent)));
+    config.read_timeout = Some(Duration::from_secs(u64::from(WATCH_TIMEOUT) + 30));
+    config.reset_reader_on_write = true;
+    kube::Client::try_from(config).context("making a client of the API server")
+}

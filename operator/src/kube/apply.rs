@@ -1,5 +1,9 @@
 //! The one way a status is written: server-side apply to the status subresource, skipped when it would change nothing.
 
+use std::time::Duration;
+
+use breakwater_crds::names::managers;
+use chrono::{DateTime, TimeDelta, Utc};
 use kube::{
     Api, Client, Resource,
     api::{Patch, PatchParams},
@@ -8,7 +12,10 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-use breakwater_crds::names::managers;
+/// From one status write to the next of the same object, if no condition changes.
+pub const PACE: TimeDelta = TimeDelta::minutes(1);
+/// What never waits.
+const URGENT: [&str; 3] = ["conditions", "observedGeneration", "lastHandledRequestAt"];
 
 /// One writer per field; the manager says who.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +76,28 @@ where
         Err(kube::Error::Api(answer)) if answer.is_not_found() => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// How long to wait before `status` is written, if it differs from what `current` says only in what may wait.
+///
+/// Conditions, `observedGeneration` and `lastHandledRequestAt` never wait. Everything else is written at most once in [`PACE`], counted
+/// from the manager's last write as the API server recorded it.
+pub fn too_soon<K, S>(current: &K, manager: FieldManager, status: &S, now: DateTime<Utc>) -> Option<Duration>
+where
+    K: Resource<DynamicType = ()> + Serialize,
+    S: Serialize,
+{
+    let (Ok(object), Ok(wanted)) = (serde_json::to_value(current), serde_json::to_value(status)) else { return None };
+    let urgent: Map<String, Value> = URGENT.iter().filter_map(|key| Some(((*key).to_owned(), wanted.get(key)?.clone()))).collect();
+    if says(&object, manager, &wanted) || !holds(object.get("status")?, &Value::Object(urgent)) {
+        return None;
+    }
+    let last = current.meta().managed_fields.iter().flatten().find(|entry| {
+        entry.manager.as_deref() == Some(manager.as_str()) && entry.subresource.as_deref() == Some("status")
+    })?;
+    let last = DateTime::from_timestamp(last.time.as_ref()?.0.as_second(), 0)?;
+    let left = (PACE - (now - last)).min(PACE).to_std().ok()?;
+    (!left.is_zero()).then_some(left)
 }
 
 /// Whether the object's status already holds what is wanted, and the manager owns nothing beyond it.

@@ -51,12 +51,6 @@ struct Acted {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answered {
-    endpoint: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
     outcome: &'static str,
 }
@@ -81,7 +75,6 @@ impl Default for Inner {
         let leader = Gauge::default();
         let lease_transitions = Gauge::default();
         let actions = Family::default();
-        let intake = Family::default();
         let configurations = Family::default();
         let intake = Family::default();
         let watch_idle = Family::default();
@@ -91,7 +84,6 @@ impl Default for Inner {
         registry.register("leader", "1 while this replica holds the lease", leader.clone());
         registry.register("lease_transitions", "The lease's epoch as this replica last saw it", lease_transitions.clone());
         registry.register("actions", "Mitigation actions by action, mode and outcome", actions.clone());
-        registry.register("intake_requests", "Requests of scan pods by endpoint and outcome: Accepted or the refusal's reason", intake.clone());
         registry.register("configuration_loads", "Loads of the configuration by outcome: Loaded or Invalid", configurations.clone());
         registry.register("intake_reports", "Reports of scan Jobs by kind and outcome: Accepted or the reason of the refusal", intake.clone());
         registry.register("watch_idle_seconds", "Seconds since the last event of a watch", watch_idle.clone());
@@ -103,7 +95,6 @@ impl Default for Inner {
             leader,
             lease_transitions,
             actions,
-            intake,
             configurations,
             intake,
             watch_idle,
@@ -136,11 +127,6 @@ impl Metrics {
     /// One decision of the mitigation executor, by the names of the domain's enums.
     pub fn acted(&self, action: &'static str, mode: &'static str, outcome: &'static str) {
         self.0.actions.get_or_create(&Acted { action, mode, outcome }).inc();
-    }
-
-    /// One request to intake: its endpoint's name, and `Accepted` or the refusal's reason.
-    pub fn intake(&self, endpoint: &'static str, outcome: &'static str) {
-        self.0.intake.get_or_create(&Answered { endpoint, outcome }).inc();
     }
 
     pub fn configuration_loaded(&self, outcome: &'static str) {

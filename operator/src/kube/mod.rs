@@ -3,6 +3,7 @@
 
 pub mod apply;
 pub mod conditions;
+pub mod door;
 pub mod events;
 pub mod health;
 pub mod lease;
