@@ -1,1 +1,129 @@
-//! The rescan room.
+//! Running images that nobody scanned, and schedules of registries, become ScanJobs. Nothing is scanned here.
+//!
+//! An image is scanned because a policy selects it: without a policy no registry is asked anything.
+
+mod order;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, time::Duration};
+
+use breakwater_crds::{ImagePolicy, ScanJob, imagepolicy::CredentialSource, names::annotations};
+use futures::StreamExt;
+use kube::{
+    Api, ResourceExt,
+    api::PostParams,
+    runtime::{Predicate as _, WatchStreamExt, predicates, reflector, watcher},
+};
+
+pub use self::order::{Asks, Credentials, Order};
+use self::plan::{Asker, Facts, Source};
+use crate::{
+    context::Context,
+    inventory::Images,
+    kube::{lease::Leadership, runner::WATCH_TIMEOUT},
+    workloads::Workloads,
+};
+
+/// Between two looks, at least: a roll-out is many changes.
+const PACE: Duration = Duration::from_millis(500);
+/// Policies that are taken note of at once.
+const MAX_NEWS: usize = 1_000;
+/// Between two looks, at most.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Creates ScanJobs for running images while this replica leads. Returns when the process is asked to end.
+pub async fn run(context: Context, workloads: Workloads, images: Images, leadership: Leadership) {
+    let (policies, writer) = reflector::store::<ImagePolicy>();
+    let config = watcher::Config::default().timeout(WATCH_TIMEOUT);
+    let spec_or_request = predicates::generation.combine(predicates::annotations);
+    let news = watcher(Api::all(context.client.clone()), config)
+        .default_backoff()
+        .reflect(writer)
+        .applied_objects()
+        .predicate_filter(spec_or_request, Default::default());
+    let mut news = std::pin::pin!(news.ready_chunks(MAX_NEWS));
+    let mut wake = (workloads.changed(), images.changed());
+    workloads.ready().await;
+    images.ready().await;
+    let mut requests = HashMap::new();
+    loop {
+        (wake.0.mark_unchanged(), wake.1.mark_unchanged());
+        let now = context.clock.now();
+        let askers = askers(&policies.state(), &context.namespace, &mut requests);
+        let (running, scans) = (workloads.all(), images.scans());
+        let facts =
+            Facts { askers: &askers, workloads: &running, scans: &scans, own_namespace: &context.namespace };
+        let plan = plan::plan(&facts, |identity, platform| images.facts(identity, platform), now);
+        if leadership.is_current()
+            && let Err(error) = create(&context, &plan.orders).await
+        {
+            tracing::warn!(%error, "a ScanJob could not be made and is tried again");
+        }
+        let until = plan.wake_at.and_then(|time| (time - now).to_std().ok()).unwrap_or(PATIENCE).min(PATIENCE);
+        tokio::select! {
+            () = context.stop.cancelled() => return,
+            () = tokio::time::sleep(until) => {}
+            _ = wake.0.changed() => {}
+            _ = wake.1.changed() => {}
+            _ = news.next() => {}
+        }
+        tokio::time::sleep(PACE).await;
+    }
+}
+
+/// Policies in force. `requests` remembers which requests for work were met before.
+fn askers(
+    policies: &[std::sync::Arc<ImagePolicy>],
+    own_namespace: &str,
+    requests: &mut HashMap<String, String>,
+) -> Vec<Asker> {
+    let mut met = HashMap::new();
+    let mut askers = Vec::new();
+    for object in policies {
+        // What is invalid selects nothing; its controller says so.
+        let Ok(policy) = object.validate(own_namespace) else { continue };
+        let request = object.annotations().get(annotations::REQUESTED_AT).cloned().unwrap_or_default();
+        let handled = requests.remove(&policy.id.uid).unwrap_or_else(|| {
+            let status = object.status.as_ref();
+            status.and_then(|status| status.last_handled_request_at.clone()).unwrap_or_default()
+        });
+        let at_once = request != handled;
+        met.insert(policy.id.uid.clone(), request);
+        if policy.suspended {
+            continue;
+        }
+        let scan = object.spec.scan.as_ref();
+        let credentials = match scan.and_then(|scan| scan.credentials) {
+            _ if scan.is_some_and(|scan| !scan.image_pull_secrets.is_empty()) => {
+                let secrets = scan.into_iter().flat_map(|scan| &scan.image_pull_secrets);
+                Source::Policy(secrets.map(|secret| secret.name.clone()).collect())
+            }
+            None => Source::Unsaid,
+            Some(CredentialSource::Policy) => Source::Policy(Vec::new()),
+            Some(CredentialSource::Workload | CredentialSource::ServiceAccount) => Source::Workload,
+        };
+        askers.push(Asker { policy, credentials, at_once });
+    }
+    *requests = met;
+    askers
+}
+
+/// Makes the ScanJobs; one that is there already is the same question and stays.
+///
+/// # Errors
+/// What the API server answered to the first that it refused. The others are tried all the same.
+pub async fn create(context: &Context, orders: &[Order]) -> Result<(), kube::Error> {
+    let keep = context.config.load().scan.keep_finished;
+    let mut outcome = Ok(());
+    for order in orders {
+        let api = Api::<ScanJob>::namespaced(context.client.clone(), &order.namespace);
+        match api.create(&PostParams::default(), &order.scan_job(keep)).await {
+            Ok(_) => tracing::info!(scan_job = order.name, namespace = order.namespace, "ScanJob made"),
+            Err(kube::Error::Api(answer)) if answer.is_already_exists() => {}
+            Err(error) => outcome = outcome.and(Err(error)),
+        }
+    }
+    outcome
+}

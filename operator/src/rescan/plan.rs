@@ -1,0 +1,206 @@
+//! Which running images to scan now. Pure.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use breakwater_core::{
+    Digest, ImageReference, Platform,
+    policy::{ImageFacts, Policy},
+    workload::{ImageIdentity, Workload, WorkloadRef},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::order::{self, Credentials, Order};
+use crate::inventory::{Outcome, Scan};
+
+/// The most unfinished ScanJobs of running images at a time; those of people and schedules come on top.
+pub(super) const MAX_OUTSTANDING: usize = 100;
+/// From a failure that may pass by itself to the next attempt; doubles up to an hour.
+const RETRYABLE: (TimeDelta, TimeDelta) = (TimeDelta::minutes(1), TimeDelta::hours(1));
+/// From a failure that somebody must mend; doubles up to a day.
+const LASTING: (TimeDelta, TimeDelta) = (TimeDelta::minutes(10), TimeDelta::hours(24));
+/// How long an answer may take from the store to the facts.
+const SETTLE: TimeDelta = TimeDelta::seconds(30);
+
+/// A policy that wants its running images scanned.
+#[derive(Debug, Clone)]
+pub(super) struct Asker {
+    pub(super) policy: Policy,
+    pub(super) credentials: Source,
+    /// Somebody asked for work now: failed scans are not waited for.
+    pub(super) at_once: bool,
+}
+
+/// `spec.scan.credentials`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Not said: the workload's, where it names any.
+    Unsaid,
+    Policy(Vec<String>),
+    Workload,
+}
+
+pub(super) struct Facts<'a> {
+    pub(super) askers: &'a [Asker],
+    pub(super) workloads: &'a [Arc<Workload>],
+    pub(super) scans: &'a [Arc<Scan>],
+    pub(super) own_namespace: &'a str,
+}
+
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Plan {
+    pub(super) orders: Vec<Order>,
+    /// When a failed scan may be tried again.
+    pub(super) wake_at: Option<DateTime<Utc>>,
+}
+
+/// An image that runs, is not known, and is wanted.
+#[derive(Debug, Default)]
+struct Want {
+    repositories: BTreeSet<String>,
+    namespaces: BTreeSet<String>,
+    /// Workloads that name pull secrets.
+    keepers: BTreeSet<WorkloadRef>,
+    secrets: BTreeSet<(String, Vec<String>)>,
+    at_once: bool,
+}
+
+/// Orders for images that run, are selected by a policy and were not scanned; `facts_of` says what is known of an image.
+pub(super) fn plan(
+    facts: &Facts<'_>,
+    facts_of: impl Fn(&ImageIdentity, &Platform) -> ImageFacts,
+    now: DateTime<Utc>,
+) -> Plan {
+    let wants = wants(facts, facts_of);
+    let mut attempts: BTreeMap<&str, Vec<(&Scan, u32)>> = BTreeMap::new();
+    for scan in facts.scans {
+        if let Some((base, attempt)) = order::attempt(&scan.name) {
+            attempts.entry(base).or_default().push((scan, attempt));
+        }
+    }
+    let outstanding = facts
+        .scans
+        .iter()
+        .filter(|scan| scan.outcome == Outcome::Unfinished && order::attempt(&scan.name).is_some())
+        .count();
+    let mut plan = Plan::default();
+    // One queue for each namespace, so that one with a thousand images does not keep the others waiting.
+    let mut queues: BTreeMap<&str, VecDeque<Order>> = BTreeMap::new();
+    for ((digest, platform), want) in &wants {
+        let tried = attempts.get(order::running(digest, platform).as_str()).map(Vec::as_slice).unwrap_or_default();
+        let attempt = match next_attempt(tried, want.at_once, now) {
+            Next::Attempt(attempt) => attempt,
+            Next::Wait(until) => {
+                plan.wake_at = earliest(plan.wake_at, until);
+                continue;
+            }
+            Next::Running => continue,
+        };
+        let Some(order) = want.order(facts.own_namespace, digest, platform, attempt) else { continue };
+        let queue = want.namespaces.first().map(String::as_str).unwrap_or_default();
+        queues.entry(queue).or_default().push_back(order);
+    }
+    let free = MAX_OUTSTANDING.saturating_sub(outstanding);
+    while plan.orders.len() < free && queues.values().any(|queue| !queue.is_empty()) {
+        let round = queues.values_mut().filter_map(VecDeque::pop_front);
+        plan.orders.extend(round.take(free - plan.orders.len()));
+    }
+    plan
+}
+
+fn wants(
+    facts: &Facts<'_>,
+    facts_of: impl Fn(&ImageIdentity, &Platform) -> ImageFacts,
+) -> BTreeMap<(Digest, Platform), Want> {
+    let mut wants: BTreeMap<(Digest, Platform), Want> = BTreeMap::new();
+    for workload in facts.workloads {
+        let askers: Vec<&Asker> = facts
+            .askers
+            .iter()
+            .filter(|asker| asker.policy.selector.selects(workload, &asker.policy.id.namespace))
+            .collect();
+        if askers.is_empty() {
+            continue;
+        }
+        for image in &workload.running {
+            let ImageIdentity::Pullable { repository, digest } = &image.identity else { continue };
+            let name = image.image.parse().map_or_else(|_| image.image.clone(), |r: ImageReference| r.name());
+            let askers: Vec<_> =
+                askers.iter().filter(|asker| asker.policy.selector.selects_image(&name)).collect();
+            let is_unknown = || {
+                let known = facts_of(&image.identity, &image.platform);
+                matches!(known, ImageFacts::NeverScanned | ImageFacts::ScanFailed { .. })
+            };
+            if askers.is_empty() || !is_unknown() {
+                continue;
+            }
+            let want = wants.entry((digest.clone(), image.platform.clone())).or_default();
+            want.repositories.insert(repository.clone());
+            want.namespaces.insert(workload.id.namespace.clone());
+            for asker in askers {
+                want.at_once |= asker.at_once;
+                match &asker.credentials {
+                    Source::Policy(names) if !names.is_empty() => {
+                        want.secrets.insert((asker.policy.id.namespace.clone(), names.clone()));
+                    }
+                    Source::Policy(_) => {}
+                    Source::Unsaid if workload.pull_secrets.is_empty() => {}
+                    Source::Unsaid | Source::Workload => {
+                        want.keepers.insert(workload.id.clone());
+                    }
+                }
+            }
+        }
+    }
+    wants
+}
+
+impl Want {
+    /// Each attempt takes the next of the credentials that may open the registry.
+    fn order(&self, own_namespace: &str, digest: &Digest, platform: &Platform, attempt: u32) -> Option<Order> {
+        let repository = self.repositories.first()?;
+        let secrets =
+            self.secrets.iter().map(|(namespace, names)| (namespace.as_str(), Credentials::Secrets(names.clone())));
+        let keepers = self.keepers.iter().map(|id| (own_namespace, Credentials::Workload(id.clone())));
+        let mut ways: Vec<(&str, Credentials)> = secrets.chain(keepers).collect();
+        if ways.is_empty() {
+            ways.push((own_namespace, Credentials::Anonymous));
+        }
+        let turn = usize::try_from(attempt).unwrap_or_default().checked_rem(ways.len())?;
+        let (namespace, credentials) = ways.into_iter().nth(turn)?;
+        Order::image(namespace, repository, digest, platform, attempt, credentials)
+    }
+}
+
+enum Next {
+    Attempt(u32),
+    Wait(DateTime<Utc>),
+    Running,
+}
+
+fn next_attempt(tried: &[(&Scan, u32)], at_once: bool, now: DateTime<Utc>) -> Next {
+    if tried.iter().any(|(scan, _)| scan.outcome == Outcome::Unfinished) {
+        return Next::Running;
+    }
+    let Some((scan, attempt)) = tried.iter().max_by_key(|(_, attempt)| *attempt) else { return Next::Attempt(0) };
+    let ((first, longest), at) = match &scan.outcome {
+        Outcome::Failed { at, failure } if failure.reason.is_retryable() => (RETRYABLE, *at),
+        Outcome::Failed { at, .. } => (LASTING, *at),
+        // An answer that left the image unknown: the store may be full.
+        Outcome::Answered { at } => (LASTING, *at),
+        Outcome::Unfinished => return Next::Running,
+    };
+    let doubled = i32::checked_pow(2, *attempt).and_then(|factor| first.checked_mul(factor));
+    let delay = doubled.unwrap_or(longest).min(longest);
+    let delay = if at_once { SETTLE.min(delay) } else { delay };
+    match at.and_then(|at| at.checked_add_signed(delay)) {
+        Some(until) if now < until => Next::Wait(until),
+        _ => Next::Attempt(attempt.saturating_add(1)),
+    }
+}
+
+fn earliest(known: Option<DateTime<Utc>>, time: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    Some(known.map_or(time, |known| known.min(time)))
+}
