@@ -11,8 +11,8 @@ use crate::node::{Node, check_iptables};
 use crate::process::Process;
 use crate::program::Program;
 use crate::{
-    Environment, Error, Images, Kubectl, Layout, Progress, Registry, Result, cgroup, container_runtime,
-    control_plane, dns, kubeconfig, kubelet, kwok, mirror, package,
+    Environment, Error, Images, Kubectl, Layout, Progress, Registry, Result, cache, cgroup,
+    container_runtime, control_plane, dns, kubeconfig, kubelet, kwok, mirror, package,
 };
 
 /// The one cluster of this machine.
@@ -252,10 +252,6 @@ impl Cluster {
     /// Two that bring the cluster up, or one up and one down, take turns.
     fn lock(&self) -> Result<File> {
         package::require_root()?;
-        fs::create_dir_all(&self.layout.cache).at(&self.layout.cache)?;
-        let path = self.layout.cache.join("cluster.lock");
-        let file = File::create(&path).at(&path)?;
-        file.lock().at(&path)?;
-        Ok(file)
+        cache::lock(&self.layout.cache, "cluster")
     }
 }

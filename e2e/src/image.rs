@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::command::{command, output};
 use crate::error::AtPath;
-use crate::{Error, Layout, Progress, Registry, Result, ingredient};
+use crate::{Error, Layout, Progress, Registry, Result, cache, ingredient};
 
 /// Builds and pushes images.
 #[derive(Debug, Clone)]
@@ -85,7 +85,12 @@ impl Images {
         let name = directory.file_name().unwrap_or_default().to_string_lossy();
         let path = self.layout.cache.join("images").join(format!("{name}-{key:.16}"));
         if !path.exists() {
-            progress.step(&format!("build image {name}"), || self.make(&files, &path))?;
+            let _lock = cache::lock(&self.layout.cache, "build")?;
+            // Another may have built it while we waited.
+            if !path.exists() {
+                progress.step(&format!("build image {name}"), || self.make(&files, &path))?;
+                cache::prune(&path.with_file_name(""), &name)?;
+            }
         }
         Ok(BuiltImage { digest: digest(&path)?, path })
     }
@@ -106,8 +111,11 @@ impl Images {
     }
 
     fn make(&self, files: &[(String, PathBuf)], result: &Path) -> Result<()> {
-        // One build at a time has this place: a fresh one each time, removed whatever happens.
-        let place = self.layout.cache.join(format!("build-{}", std::process::id()));
+        let place = self.layout.cache.join("build");
+        if place.exists() {
+            // What an interrupted build has left.
+            fs::remove_dir_all(&place).at(&place)?;
+        }
         let made = self.make_in(&place, files, result);
         fs::remove_dir_all(&place).at(&place)?;
         made

@@ -6,6 +6,7 @@
 
 pub mod address;
 mod audit;
+mod cache;
 mod certificate;
 mod cgroup;
 mod clock;
@@ -19,6 +20,7 @@ mod environment;
 mod error;
 mod image;
 mod ingredient;
+pub mod kstatus;
 mod kubeconfig;
 mod kubectl;
 mod kubelet;

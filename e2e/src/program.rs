@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::command::{command, output};
 use crate::error::AtPath;
-use crate::{Layout, Progress, Result};
+use crate::{Layout, Progress, Result, cache};
 
 /// The version of Kubernetes that `cluster/k8s/go.mod` names; the program does not know its own.
 const KUBERNETES: &str = "v1.34.4";
@@ -84,6 +84,7 @@ impl Program {
             output(&mut build)?;
             fs::rename(&half, &program).at(&program)
         })?;
+        cache::prune(&directory, self.module())?;
         Ok(program)
     }
 }
