@@ -37,7 +37,10 @@ fn crates_depend_only_on_those_they_may() {
         let allowed = ALLOWED.iter().find(|(known, _)| *known == name).expect("just compared").1;
         for dependency in package["dependencies"].as_array().expect("dependencies") {
             let target = dependency["name"].as_str().expect("a name");
-            assert!(!names.contains(target) || allowed.contains(&target), "{name} must not depend on {target}");
+            assert!(
+                !names.contains(target) || allowed.contains(&target),
+                "{name} must not depend on {target}"
+            );
         }
     }
 }
@@ -69,6 +72,9 @@ fn one_tls_provider() {
     let tree = String::from_utf8_lossy(&output.stdout);
     assert!(tree.contains("ring v"), "ring is the provider");
     for bad in ["aws-lc-rs", "aws-lc-sys", "openssl-sys", "native-tls"] {
-        assert!(!tree.lines().any(|line| line.starts_with(&format!("{bad} "))), "{bad} makes rustls ambiguous");
+        assert!(
+            !tree.lines().any(|line| line.starts_with(&format!("{bad} "))),
+            "{bad} makes rustls ambiguous"
+        );
     }
 }

@@ -56,7 +56,8 @@ async fn a_registry_that_misbehaves_is_a_reason_and_not_a_crash() {
         ask.push(("unknown-digest".into(), format!("{registry}/e2e/tiny-app@{absent}"), "NotFound"));
         ask.push(("no-ca".into(), format!("{}/e2e/private:1", variable("REGISTRY_AUTH")), "TlsFailed"));
         for (name, image, reason) in ask {
-            scan_job(&client, &namespace, &name, json!({"image": image, "attempts": 1, "timeout": "90s"})).await;
+            scan_job(&client, &namespace, &name, json!({"image": image, "attempts": 1, "timeout": "90s"}))
+                .await;
             expected.insert(name, reason);
         }
         // Among all the bad ones, a good one is not disturbed.
@@ -77,8 +78,16 @@ async fn a_registry_that_misbehaves_is_a_reason_and_not_a_crash() {
             .await;
             let (_, shown) = condition(&job, "Failed").expect("just seen");
             assert_eq!(shown, reason, "{name}: {:#?}", job.status);
-            assert_eq!(condition(&job, "Stalled").map(|(status, _)| status).as_deref(), Some("True"), "{name}: Failed means Stalled");
-            assert_eq!(condition(&job, "Ready").map(|(status, _)| status).as_deref(), Some("False"), "{name}");
+            assert_eq!(
+                condition(&job, "Stalled").map(|(status, _)| status).as_deref(),
+                Some("True"),
+                "{name}: Failed means Stalled"
+            );
+            assert_eq!(
+                condition(&job, "Ready").map(|(status, _)| status).as_deref(),
+                Some("False"),
+                "{name}"
+            );
         }
     })
     .await;
@@ -151,6 +160,10 @@ async fn canary_is_nowhere(client: &kube::Client, credentials: &[u8]) {
     }
     assert!(texts.len() > 2, "something was looked at");
     for text in texts {
-        assert!(!text.contains(&password), "the password stands in {}", text.chars().take(300).collect::<String>());
+        assert!(
+            !text.contains(&password),
+            "the password stands in {}",
+            text.chars().take(300).collect::<String>()
+        );
     }
 }

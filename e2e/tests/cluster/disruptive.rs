@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use breakwater_crds::{imagepolicy::ImagePolicy, scanjob::ScanJob};
+use breakwater_e2e::{Cluster, Layout};
 use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job, coordination::v1::Lease, core::v1::Pod};
 use kube::{
     Api, Client,
@@ -21,19 +22,20 @@ use super::support::{
 
 const OPERATOR_PODS: &str = "app.kubernetes.io/name=breakwater-operator";
 
-/// Ends every operator process of the node with SIGKILL, as a crash would: the kubelet starts it again.
-fn kill_operator() -> usize {
-    let mut killed = 0;
-    for entry in std::fs::read_dir("/proc").expect("/proc is there").flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
-        let Ok(command) = std::fs::read(entry.path().join("cmdline")) else { continue };
-        let program = command.split(|&byte| byte == 0).next().unwrap_or_default();
-        if program == b"/breakwater-operator" {
-            let status = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
-            killed += usize::from(status.is_ok_and(|status| status.success()));
+/// Ends the operator's process with SIGKILL, as a crash would: the kubelet starts it again in its pod.
+async fn crash(client: &Client, pod: Option<&str>) {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
+    let name = match pod {
+        Some(name) => name.to_owned(),
+        None => {
+            let list =
+                pods.list(&ListParams::default().labels(OPERATOR_PODS)).await.expect("pods can be listed");
+            list.items.into_iter().find_map(|pod| pod.metadata.name).expect("an operator pod is there")
         }
-    }
-    killed
+    };
+    let crash = move || Cluster::new(Layout::from_environment()).crash_pod(NAMESPACE, &name);
+    let ended = tokio::task::spawn_blocking(crash).await.expect("no panic").expect("it can be ended");
+    eprintln!("{ended} processes ended");
 }
 
 async fn holder(client: &Client) -> Option<String> {
@@ -44,7 +46,10 @@ async fn holder(client: &Client) -> Option<String> {
 async fn scale_operator(client: &Client, replicas: i32) {
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
     let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
-    deployments.patch("breakwater-operator", &PatchParams::default(), &patch).await.expect("it can be scaled");
+    deployments
+        .patch("breakwater-operator", &PatchParams::default(), &patch)
+        .await
+        .expect("it can be scaled");
     eventually("as many operators are ready", Duration::from_secs(60), || async {
         let seen = deployments.get("breakwater-operator").await.map_err(|error| error.to_string())?;
         let status = seen.status.unwrap_or_default();
@@ -77,7 +82,7 @@ async fn killed_at_twenty_moments_it_converges_without_doing_anything_twice() {
             }
             // Odd waits, so that the blow falls at different places of the loop.
             tokio::time::sleep(Duration::from_millis(u64::from(round * 397 % 1_900) + 100)).await;
-            kill_operator();
+            crash(&client, None).await;
         }
         eventually("every ScanJob is complete", Duration::from_secs(180), || async {
             let api: Api<ScanJob> = Api::namespaced(client.clone(), &namespace);
@@ -142,17 +147,26 @@ async fn of_two_replicas_one_acts_and_the_other_takes_over() {
     let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
     for (grace, bound) in [(30_u32, Duration::from_secs(2)), (0, Duration::from_secs(20))] {
         eventually("both are there", Duration::from_secs(60), || async {
-            let list = pods.list(&ListParams::default().labels(OPERATOR_PODS)).await.map_err(|error| error.to_string())?;
-            let ready = list.items.iter().filter(|pod| condition(*pod, "Ready").is_some() || is_ready(pod)).count();
+            let list = pods
+                .list(&ListParams::default().labels(OPERATOR_PODS))
+                .await
+                .map_err(|error| error.to_string())?;
+            let ready = list.items.iter().filter(|pod| is_ready(pod)).count();
             if ready == 2 { Ok(()) } else { Err(format!("{ready}")) }
         })
         .await;
-        let leader = eventually("somebody leads", Duration::from_secs(30), || async { holder(&client).await.ok_or(()) }).await;
+        let leader = eventually("somebody leads", Duration::from_secs(30), || async {
+            holder(&client).await.ok_or(())
+        })
+        .await;
         let start = Instant::now();
         if grace > 0 {
             pods.delete(&leader_pod(&leader), &Default::default()).await.expect("it can be deleted");
         } else {
-            kill_pod(&pods, &leader_pod(&leader)).await;
+            crash(&client, Some(&leader_pod(&leader))).await;
+            // Without this the crashed one may come back in time and lead again.
+            let _ =
+                pods.delete(&leader_pod(&leader), &kube::api::DeleteParams::default().grace_period(0)).await;
         }
         let next = eventually("the other leads", bound, || async {
             holder(&client).await.filter(|holder| *holder != leader).ok_or(())
@@ -174,30 +188,22 @@ fn leader_pod(identity: &str) -> String {
     identity.split('_').next().unwrap_or(identity).to_owned()
 }
 
-/// Ends the pod's process with SIGKILL and its pod without grace, so that it cannot come back under its name.
-async fn kill_pod(pods: &Api<Pod>, name: &str) {
-    let uid = pods.get(name).await.expect("it is there").metadata.uid.expect("it has one");
-    let wanted = uid.replace('-', "_");
-    for entry in std::fs::read_dir("/proc").expect("/proc is there").flatten() {
-        let cgroup = std::fs::read_to_string(entry.path().join("cgroup")).unwrap_or_default();
-        let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        if command.starts_with(b"/breakwater-operator") && (cgroup.contains(&uid) || cgroup.contains(&wanted)) {
-            let pid = entry.file_name().to_string_lossy().into_owned();
-            std::process::Command::new("kill").args(["-9", &pid]).status().expect("kill runs");
-        }
-    }
-    pods.delete(name, &kube::api::DeleteParams::default().grace_period(0)).await.expect("it can be deleted");
-}
-
 /// Five minutes without a write but the lease; `BREAKWATER_IDLE_SECONDS` shortens it.
 #[tokio::test]
 async fn at_rest_nothing_is_written_but_the_lease() {
-    let seconds = std::env::var("BREAKWATER_IDLE_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
+    let seconds =
+        std::env::var("BREAKWATER_IDLE_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
     let client = client().await;
     let app = image("demo-app").await;
     with_namespace(&client, &[], |namespace| async move {
         let client = super::support::client().await;
-        image_policy(&client, &namespace, "calm", json!({"rules": {"image": {"allowRootUser": false, "incomplete": "Allow"}}})).await;
+        image_policy(
+            &client,
+            &namespace,
+            "calm",
+            json!({"rules": {"image": {"allowRootUser": false, "incomplete": "Allow"}}}),
+        )
+        .await;
         deployment(&client, &namespace, "app", &app, 1).await;
         eventually("it is judged", Duration::from_secs(90), || async {
             let policy: ImagePolicy = now(&client, &namespace, "calm").await;

@@ -31,20 +31,35 @@ async fn a_running_image_is_scanned_and_judged_unasked() {
         deployment(&client, &namespace, "app", &app, 1).await;
         let violations = eventually("the Deployment is listed", Duration::from_secs(120), || async {
             let violations = violations(&client, &namespace, "no-root").await;
-            if violations.is_empty() { Err(now::<ImagePolicy>(&client, &namespace, "no-root").await.status) } else { Ok(violations) }
+            if violations.is_empty() {
+                Err(now::<ImagePolicy>(&client, &namespace, "no-root").await.status)
+            } else {
+                Ok(violations)
+            }
         })
         .await;
         assert_eq!(violations[0]["kind"], "Deployment");
         assert_eq!(violations[0]["name"], "app");
         let policy: ImagePolicy = now(&client, &namespace, "no-root").await;
-        assert_eq!(condition(&policy, "Ready").expect("always there").0, "True", "violations are not a failure of the policy");
+        assert_eq!(
+            condition(&policy, "Ready").expect("always there").0,
+            "True",
+            "violations are not a failure of the policy"
+        );
         assert_eq!(condition(&policy, "Compliant").expect("judged").0, "False");
         for wanted in ["--for=condition=Ready", "--for=condition=Compliant=False"] {
-            let words = ["wait", wanted, "imagepolicies.breakwater.dev/no-root", "--timeout=10s", "-n", &namespace];
-            assert!(std::process::Command::new("kubectl").args(words).status().expect("kubectl runs").success(), "{wanted}");
+            let words =
+                ["wait", wanted, "imagepolicies.breakwater.dev/no-root", "--timeout=10s", "-n", &namespace];
+            assert!(
+                std::process::Command::new("kubectl").args(words).status().expect("kubectl runs").success(),
+                "{wanted}"
+            );
         }
         let mine = kube::Api::<breakwater_crds::scanjob::ScanJob>::namespaced(client.clone(), &namespace);
-        assert!(mine.list(&Default::default()).await.expect("listed").items.is_empty(), "nobody made a ScanJob here");
+        assert!(
+            mine.list(&Default::default()).await.expect("listed").items.is_empty(),
+            "nobody made a ScanJob here"
+        );
     })
     .await;
 }
@@ -61,7 +76,11 @@ async fn a_new_advisory_flags_a_running_workload_without_a_new_pod() {
         deployment(&client, &namespace, "app", &app, 1).await;
         eventually("the workload is judged and compliant", Duration::from_secs(120), || async {
             let policy: ImagePolicy = now(&client, &namespace, "deny").await;
-            let scanned = policy.status.as_ref().and_then(|status| status.summary.as_ref()).map(|summary| summary.images.scanned);
+            let scanned = policy
+                .status
+                .as_ref()
+                .and_then(|status| status.summary.as_ref())
+                .map(|summary| summary.images.scanned);
             match condition(&policy, "Compliant") {
                 Some((status, _)) if status == "True" && scanned == Some(1) => Ok(()),
                 _ => Err(policy.status),

@@ -27,7 +27,8 @@ fn granted() -> BTreeSet<(String, String)> {
             for group in words(&rule["apiGroups"]) {
                 for resource in words(&rule["resources"]) {
                     for verb in words(&rule["verbs"]) {
-                        let path = if group.is_empty() { resource.clone() } else { format!("{group}/{resource}") };
+                        let path =
+                            if group.is_empty() { resource.clone() } else { format!("{group}/{resource}") };
                         granted.insert((verb, path));
                     }
                 }
@@ -41,7 +42,8 @@ fn granted() -> BTreeSet<(String, String)> {
 fn nothing_is_refused_and_nothing_is_a_wildcard() {
     let granted = granted();
     assert!(!granted.is_empty(), "the roles carry app.kubernetes.io/part-of=breakwater");
-    let wildcards: Vec<_> = granted.iter().filter(|(verb, path)| verb.contains('*') || path.contains('*')).collect();
+    let wildcards: Vec<_> =
+        granted.iter().filter(|(verb, path)| verb.contains('*') || path.contains('*')).collect();
     assert!(wildcards.is_empty(), "{wildcards:?}");
     let requests = Mark::beginning().requests_of(OPERATOR);
     assert!(requests.len() > 20, "the operator is at work");
@@ -64,7 +66,15 @@ fn writes_outside_the_own_namespace_are_of_the_few_kinds_that_are_named() {
             || resource == "events.k8s.io/events"
             || resource.starts_with("authentication.k8s.io/")
             || resource.starts_with("authorization.k8s.io/")
-            || matches!(resource.as_str(), "apps/deployments" | "apps/deployments/scale" | "apps/statefulsets" | "apps/statefulsets/scale" | "pods/eviction" | "pods")
+            || matches!(
+                resource.as_str(),
+                "apps/deployments"
+                    | "apps/deployments/scale"
+                    | "apps/statefulsets"
+                    | "apps/statefulsets/scale"
+                    | "pods/eviction"
+                    | "pods"
+            )
     };
     let odd: BTreeSet<_> = Mark::beginning()
         .requests_of(OPERATOR)

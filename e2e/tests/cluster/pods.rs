@@ -61,7 +61,9 @@ async fn a_scan_pod_can_do_nothing_but_scan() {
             .into_iter()
             .flatten()
             .flat_map(|volume| volume["projected"]["sources"].as_array().cloned().unwrap_or_default())
-            .filter_map(|source| source["serviceAccountToken"]["audience"].as_str().map(|_| "breakwater-intake"))
+            .filter_map(|source| {
+                source["serviceAccountToken"]["audience"].as_str().map(|_| "breakwater-intake")
+            })
             .collect();
         assert_eq!(audiences, ["breakwater-intake"], "one token, for one audience");
         for volume in spec["volumes"].as_array().into_iter().flatten() {
@@ -87,8 +89,11 @@ async fn two_hundred_waiting_images_never_mean_more_jobs_than_allowed() {
                 loop {
                     if let Ok(list) = jobs.list(&ListParams::default().labels(SCANS)).await {
                         let active = list.items.iter().filter(|job| {
-                            let conditions = job.status.as_ref().and_then(|status| status.conditions.as_ref());
-                            !conditions.is_some_and(|all| all.iter().any(|c| matches!(c.type_.as_str(), "Complete" | "Failed")))
+                            let conditions =
+                                job.status.as_ref().and_then(|status| status.conditions.as_ref());
+                            !conditions.is_some_and(|all| {
+                                all.iter().any(|c| matches!(c.type_.as_str(), "Complete" | "Failed"))
+                            })
                         });
                         most.fetch_max(active.count(), std::sync::atomic::Ordering::Relaxed);
                     }
@@ -109,20 +114,31 @@ async fn two_hundred_waiting_images_never_mean_more_jobs_than_allowed() {
                 }
             })
             .await;
-        let jobs = eventually("some are complete, the rest waits in order", Duration::from_secs(180), || async {
-            let list = api.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
-            let complete = list.items.iter().filter(|job| condition(*job, "Complete").is_some_and(|(status, _)| status == "True"));
-            let complete = complete.count();
-            if complete >= 30 { Ok(list) } else { Err(format!("{complete} complete")) }
-        })
-        .await;
+        let jobs =
+            eventually("some are complete, the rest waits in order", Duration::from_secs(180), || async {
+                let list = api.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+                let complete = list
+                    .items
+                    .iter()
+                    .filter(|job| condition(*job, "Complete").is_some_and(|(status, _)| status == "True"));
+                let complete = complete.count();
+                if complete >= 30 { Ok(list) } else { Err(format!("{complete} complete")) }
+            })
+            .await;
         counting.abort();
         let most = most.load(std::sync::atomic::Ordering::Relaxed);
         assert!((1..=LIMIT).contains(&most), "{most} Jobs at a time");
-        let waiting = jobs.items.iter().find(|job| condition(*job, "Complete").is_none()).map(|job| job.metadata.name.clone());
+        let waiting = jobs
+            .items
+            .iter()
+            .find(|job| condition(*job, "Complete").is_none())
+            .map(|job| job.metadata.name.clone());
         if let Some(Some(name)) = waiting {
             let job: ScanJob = now(&client, &namespace, &name).await;
-            assert!(condition(&job, "Failed").is_none_or(|(status, _)| status != "True"), "waiting is not failing");
+            assert!(
+                condition(&job, "Failed").is_none_or(|(status, _)| status != "True"),
+                "waiting is not failing"
+            );
         }
     })
     .await;

@@ -50,7 +50,8 @@ impl Request {
     /// `group/resource/subresource`, as roles name it.
     pub fn resource(&self) -> String {
         let ObjectRef { resource, subresource, api_group, .. } = &self.object_ref;
-        let path = if subresource.is_empty() { resource.clone() } else { format!("{resource}/{subresource}") };
+        let path =
+            if subresource.is_empty() { resource.clone() } else { format!("{resource}/{subresource}") };
         if api_group.is_empty() { path } else { format!("{api_group}/{path}") }
     }
 }

@@ -38,7 +38,10 @@ impl Hostile {
     pub async fn start() -> Self {
         let authorizations = Arc::new(Mutex::new(Vec::new()));
         let listener = tokio::net::TcpListener::bind(ADDRESS).await.expect("the address is free");
-        let app = Router::new().route("/v2/", any(ping)).route("/v2/{*path}", any(answer)).with_state(authorizations.clone());
+        let app = Router::new()
+            .route("/v2/", any(ping))
+            .route("/v2/{*path}", any(answer))
+            .with_state(authorizations.clone());
         let task = tokio::spawn(async move { axum::serve(listener, app).await.expect("it serves") });
         Self { task, authorizations }
     }
@@ -54,7 +57,11 @@ async fn ping() -> StatusCode {
     StatusCode::OK
 }
 
-async fn answer(State(seen): State<Arc<Mutex<Vec<String>>>>, Path(path): Path<String>, request: Request) -> Response {
+async fn answer(
+    State(seen): State<Arc<Mutex<Vec<String>>>>,
+    Path(path): Path<String>,
+    request: Request,
+) -> Response {
     if let Some(value) = request.headers().get(header::AUTHORIZATION) {
         seen.lock().expect("no poison").push(value.to_str().unwrap_or_default().to_owned());
     }
@@ -64,7 +71,9 @@ async fn answer(State(seen): State<Arc<Mutex<Vec<String>>>>, Path(path): Path<St
         "unauthorized" => StatusCode::UNAUTHORIZED.into_response(),
         "limited" => (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "3600")]).into_response(),
         "broken" => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        "html" => ([(header::CONTENT_TYPE, "text/html")], "<html><body>Please log in</body></html>").into_response(),
+        "html" => {
+            ([(header::CONTENT_TYPE, "text/html")], "<html><body>Please log in</body></html>").into_response()
+        }
         "huge" if rest.starts_with("manifests/") => huge(),
         _ => match rest.split_once('/') {
             Some(("manifests", _)) => manifest(repository),
@@ -102,7 +111,8 @@ fn manifest(repository: &str) -> Response {
         ),
         "foreign" => {
             let mut body = image(&[layer(repository)]);
-            body["layers"][0]["mediaType"] = json!("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip");
+            body["layers"][0]["mediaType"] =
+                json!("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip");
             (MANIFEST, body)
         }
         "layerless" => (MANIFEST, image(&[])),
@@ -172,7 +182,9 @@ fn image(layers: &[Vec<u8>]) -> Value {
     let config = serde_json::to_vec(&config(repository)).expect("JSON");
     let layers: Vec<Value> = layers
         .iter()
-        .map(|bytes| json!({"mediaType": LAYER, "digest": Digest::of(bytes).to_string(), "size": bytes.len()}))
+        .map(
+            |bytes| json!({"mediaType": LAYER, "digest": Digest::of(bytes).to_string(), "size": bytes.len()}),
+        )
         .collect();
     json!({
         "schemaVersion": 2, "mediaType": MANIFEST, "layers": layers,

@@ -20,10 +20,15 @@ pub async fn with_namespace<F: Future<Output = ()>>(
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
         .collect();
     let namespace = Namespace {
-        metadata: ObjectMeta { generate_name: Some("e2e-".into()), labels: Some(labels), ..ObjectMeta::default() },
+        metadata: ObjectMeta {
+            generate_name: Some("e2e-".into()),
+            labels: Some(labels),
+            ..ObjectMeta::default()
+        },
         ..Namespace::default()
     };
-    let created = namespaces.create(&PostParams::default(), &namespace).await.expect("a namespace can be made");
+    let created =
+        namespaces.create(&PostParams::default(), &namespace).await.expect("a namespace can be made");
     let name = created.metadata.name.expect("the API server names it");
     let outcome = AssertUnwindSafe(test(name.clone())).catch_unwind().await;
     if outcome.is_err() {
@@ -39,7 +44,14 @@ pub async fn with_namespace<F: Future<Output = ()>>(
 /// What a person would look at first.
 fn dump(namespace: &str) {
     for words in [
-        &["get", "imagepolicies.breakwater.dev,scanjobs.breakwater.dev,runtimebaselines.breakwater.dev", "-o", "yaml", "-n", namespace][..],
+        &[
+            "get",
+            "imagepolicies.breakwater.dev,scanjobs.breakwater.dev,runtimebaselines.breakwater.dev",
+            "-o",
+            "yaml",
+            "-n",
+            namespace,
+        ][..],
         &["get", "deployments,replicasets,pods,events", "-o", "wide", "-n", namespace],
         &["get", "scanjobs.breakwater.dev,jobs,pods", "-o", "wide", "-n", "breakwater-system"],
         &["logs", "-n", "breakwater-system", "deployment/breakwater-operator", "--tail=80"],

@@ -13,7 +13,11 @@ use breakwater_crds::{imagepolicy::ImagePolicy, scanjob::ScanJob};
 /// Creates what this JSON describes.
 pub async fn create<K>(client: &Client, namespace: &str, object: Value) -> K
 where
-    K: Resource<Scope = k8s_openapi::NamespaceResourceScope> + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Serialize
+        + std::fmt::Debug,
     K::DynamicType: Default,
 {
     let object: K = serde_json::from_value(object).expect("the test writes a valid object");
@@ -29,12 +33,17 @@ pub async fn scan_job(client: &Client, namespace: &str, name: &str, spec: Value)
 }
 
 pub async fn image_policy(client: &Client, namespace: &str, name: &str, spec: Value) -> ImagePolicy {
-    let object =
-        json!({"apiVersion": "breakwater.dev/v1alpha1", "kind": "ImagePolicy", "metadata": {"name": name}, "spec": spec});
+    let object = json!({"apiVersion": "breakwater.dev/v1alpha1", "kind": "ImagePolicy", "metadata": {"name": name}, "spec": spec});
     create(client, namespace, object).await
 }
 
-pub async fn deployment(client: &Client, namespace: &str, name: &str, image: &str, replicas: i32) -> Deployment {
+pub async fn deployment(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    image: &str,
+    replicas: i32,
+) -> Deployment {
     create(
         client,
         namespace,
@@ -70,7 +79,10 @@ where
     K: Resource<Scope = k8s_openapi::NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
     K::DynamicType: Default,
 {
-    Api::namespaced(client.clone(), namespace).get(name).await.unwrap_or_else(|error| panic!("cannot get {name}: {error}"))
+    Api::namespaced(client.clone(), namespace)
+        .get(name)
+        .await
+        .unwrap_or_else(|error| panic!("cannot get {name}: {error}"))
 }
 
 /// Names a kind of ours for dynamic access.

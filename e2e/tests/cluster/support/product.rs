@@ -55,7 +55,8 @@ pub async fn publish(record: serde_json::Value) {
     tokio::task::spawn_blocking(move || {
         let _turn = ONE_AT_A_TIME.lock().expect("no poison");
         let mirror = PathBuf::from(variable("MIRROR_DIR"));
-        breakwater_e2e::publication::publish_records(&mirror, "npm", &[record]).expect("the mirror can be written");
+        breakwater_e2e::publication::publish_records(&mirror, "npm", &[record])
+            .expect("the mirror can be written");
     })
     .await
     .expect("no panic");
