@@ -172,6 +172,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shipped_is_good() {
+        for yaml in [
+            include_str!("../../../config/operator/config.yaml"),
+            include_str!("../../../config/overlays/dev/config.yaml"),
+        ] {
+            assert!(!parse(yaml).unwrap().remediation.paused);
+        }
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (yaml, words) in [
             ("scan: {image: a, maxJob: 3}", "maxJob"),
