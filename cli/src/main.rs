@@ -1,1 +1,61 @@
-fn main() {}
+//! The command line of Breakwater. Installed as `kubectl-breakwater` it is also a kubectl plugin.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use arguments::{Arguments, Command, Db};
+
+mod arguments;
+mod clock;
+mod cluster;
+mod db;
+mod scan;
+mod terminal;
+
+/// A policy is violated.
+const VIOLATED: u8 = 1;
+/// It could not be told, or something failed.
+const UNTOLD: u8 = 2;
+
+fn main() -> ExitCode {
+    terminal::end_quietly_on_closed_pipe();
+    // Clap ends bad usage with status 2, which is ours for "could not be told" as well.
+    let arguments = Arguments::parse();
+    let ended = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| {
+            let ended = runtime.block_on(run(arguments.command));
+            // A blocked read of a file or a resolver must not hold up the end.
+            runtime.shutdown_background();
+            ended
+        });
+    ended.unwrap_or_else(|error| {
+        eprintln!("breakwater: {error:#}");
+        ExitCode::from(UNTOLD)
+    })
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    // reqwest, kube and our own server share one TLS provider; a second installation is no error worth a word.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let done = |()| ExitCode::SUCCESS;
+    Ok(match command {
+        Command::Scan(arguments) => scan::run(&arguments, clock::now()).await?,
+        Command::Db(Db::Build(arguments)) => db::build(&arguments, clock::now()).await.map(done)?,
+        Command::Db(Db::Status { file, output }) => db::status(&file, output, clock::now()).map(done)?,
+        Command::Db(Db::Sync(arguments)) => db::sync::run(arguments).await.map(done)?,
+        Command::Explain(arguments) => cluster::explain(&arguments).await.map(done)?,
+        Command::Undo(arguments) => cluster::undo(&arguments).await.map(done)?,
+        Command::Version => {
+            println!("breakwater {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "breakwater", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
+    })
+}

@@ -1,0 +1,185 @@
+//! The command line, as `--help` shows it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use breakwater_core::Platform;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::cluster::WorkloadName;
+use crate::db::SourceLocation;
+
+/// Breakwater: what is inside container images, what is known about it, and what happens to workloads that run it.
+#[derive(Debug, Parser)]
+#[command(name = "breakwater", version, max_term_width = 100, propagate_version = true)]
+#[command(
+    after_help = "Exit status: 0 all is well; 1 a policy is violated; 2 it could not be told, or something failed."
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Read an image and say what is known about what is inside
+    Scan(Scan),
+    /// Build, look at and serve the advisory index
+    #[command(subcommand)]
+    Db(Db),
+    /// Say why a workload is judged as it is, and what would happen next
+    Explain(OnWorkload),
+    /// Take back what Breakwater did to a workload
+    Undo(Undo),
+    /// Print the version
+    Version,
+    /// Print a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Scan {
+    /// The image: [registry/]repository[:tag][@digest]
+    #[arg(value_name = "IMAGE")]
+    pub(crate) source: String,
+    /// The advisory index (see `breakwater db build`); without it packages are listed, not judged
+    #[arg(long, value_name = "FILE", env = "BREAKWATER_DB")]
+    pub(crate) db: Option<PathBuf>,
+    /// Judge the image by an ImagePolicy in this YAML file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+    /// os/architecture[/variant]
+    #[arg(long, default_value_t = host_platform())]
+    pub(crate) platform: Platform,
+    /// Speak plain HTTP to the registry
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Allow registries at loopback, link-local and private addresses
+    #[arg(long)]
+    pub(crate) allow_private: bool,
+    /// Credentials as container engines keep them (config.json)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) credentials: Option<PathBuf>,
+    /// Also trust these certificate authorities (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people: grouped by package, 80 columns
+    Table,
+    /// For programs: versioned, documented
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Db {
+    /// Build an index from OSV records
+    Build(Build),
+    /// Verify an index and say what it holds
+    Status {
+        file: PathBuf,
+        #[arg(short, long, value_enum, default_value_t = Output::Table)]
+        output: Output,
+    },
+    /// Keep an index current and serve it to operators (the advisories Deployment)
+    Sync(Sync),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Source {
+    /// A directory, zip archive or JSON record; or a file: or http(s): URL of the layout of OSV's bulk export
+    /// (ecosystems.txt, <ecosystem>/all.zip)
+    #[arg(long, value_name = "DIR|URL")]
+    pub(crate) source: SourceLocation,
+    /// Fetch only these ecosystems of a URL, for example Debian (repeatable; default: all whose version order is known)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) ecosystem: Vec<String>,
+    /// The CISA Known Exploited Vulnerabilities catalogue (JSON)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kev: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// The index file; replaced only by a complete one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Its number [default: the seconds since 1970]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) revision: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sync {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Where downloads and the last two indexes are kept
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Where to serve
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8443")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// How often to look at the source (1s to 7d)
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = interval)]
+    pub(crate) interval: Duration,
+    /// Serve HTTPS with this certificate (PEM), read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Publish an index even if an ecosystem shrank by more than 5 %
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OnWorkload {
+    /// [KIND/]NAME, for example deployment/web; the kind defaults to Deployment
+    pub(crate) workload: WorkloadName,
+    /// Its namespace [default: that of the current context]
+    #[arg(short, long)]
+    pub(crate) namespace: Option<String>,
+    /// The context of the kubeconfig
+    #[arg(long)]
+    pub(crate) context: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Undo {
+    #[command(flatten)]
+    pub(crate) on: OnWorkload,
+    /// How long to wait until it is done; 0s does not wait
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Duration,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let bounds = Duration::from_secs(1)..=Duration::from_secs(7 * 24 * 3600);
+    if bounds.contains(&duration) { Ok(duration) } else { Err("must be from 1s to 7d".to_owned()) }
+}
+
+fn host_platform() -> Platform {
+    Platform::linux(match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        "x86_64" => "amd64",
+        other => other,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,93 @@
+//! `breakwater undo`: asks, by annotation, for the end of what was done; the operator does it. The annotation names the very latch,
+//! so that an old one that comes back with a rollback undoes nothing.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use breakwater_core::printable::line;
+use breakwater_crds::names::annotations;
+use kube::ResourceExt;
+use kube::api::{DynamicObject, Patch, PatchParams};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Target;
+use crate::arguments::Undo;
+use crate::terminal::ProgressLine;
+
+/// How often the workload is looked at while waiting.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What the workload carries for people.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LatchCopy {
+    nonce: String,
+    action: String,
+    #[serde(default)]
+    previous_replicas: i64,
+    #[serde(default)]
+    restore: String,
+}
+
+pub(crate) async fn undo(arguments: &Undo) -> anyhow::Result<()> {
+    let target = Target::connect(&arguments.on).await?;
+    let workload = target.get().await?;
+    let Some(copy) = workload.annotations().get(annotations::LATCH) else {
+        bail!("Breakwater holds nothing of {}: there is nothing to undo", target.reference());
+    };
+    let latch: LatchCopy = serde_json::from_str(copy).with_context(|| {
+        format!("the annotation {} of {} is damaged", annotations::LATCH, target.reference())
+    })?;
+    let patch = json!({"metadata": {"annotations": {annotations::UNDO: latch.nonce}}});
+    let annotated = target.api().patch(&target.name, &PatchParams::default(), &Patch::Merge(&patch)).await;
+    annotated.map_err(|error| match error {
+        kube::Error::Api(status) if status.code == 403 => {
+            anyhow::anyhow!("not allowed to undo on {}: {}", target.reference(), line(&status.message, 300))
+        }
+        other => anyhow::Error::from(other).context(format!("cannot annotate {}", target.reference())),
+    })?;
+    println!("asked to undo {} on {}", line(&latch.action, 40), target.reference());
+    if arguments.timeout.is_zero() {
+        return Ok(());
+    }
+    let progress = ProgressLine::new();
+    progress.show("waiting for the operator");
+    match tokio::time::timeout(arguments.timeout, released(&target, &latch)).await {
+        Ok(workload) => {
+            let workload = workload?;
+            drop(progress);
+            match replicas(&workload) {
+                Some(replicas) => println!("undone: {} has {replicas} replicas again", target.reference()),
+                None => println!("undone: {}", target.reference()),
+            }
+            Ok(())
+        }
+        Err(_) => {
+            drop(progress);
+            bail!(
+                "not undone within {}; the annotation stays and the operator acts on it when it can. By hand: {}",
+                humantime::format_duration(arguments.timeout),
+                line(&latch.restore, 300)
+            )
+        }
+    }
+}
+
+/// Waits until the latch is gone and the replicas are back.
+async fn released(target: &Target, latch: &LatchCopy) -> anyhow::Result<DynamicObject> {
+    loop {
+        let workload = target.get().await?;
+        let held =
+            workload.annotations().get(annotations::LATCH).is_some_and(|copy| copy.contains(&latch.nonce));
+        let back = replicas(&workload).is_none_or(|replicas| replicas >= latch.previous_replicas);
+        if !held && back {
+            return Ok(workload);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn replicas(workload: &DynamicObject) -> Option<i64> {
+    workload.data.pointer("/spec/replicas")?.as_i64()
+}

@@ -1,0 +1,138 @@
+//! The advisory index: built, looked at, kept current and served.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use breakwater_advisories::{BuildInput, BuildReport, Index, Skipped};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use crate::arguments::{Build, Output};
+use crate::terminal::{Palette, ProgressLine, count};
+pub(crate) use location::SourceLocation;
+use mirror::Mirror;
+
+mod location;
+mod mirror;
+pub(crate) mod sync;
+
+/// From this age on, an index is called old.
+const OLD: TimeDelta = TimeDelta::hours(48);
+
+pub(crate) async fn build(arguments: &Build, now: DateTime<Utc>) -> anyhow::Result<()> {
+    let progress = ProgressLine::new();
+    let source = &arguments.source;
+    let scratch;
+    let records: PathBuf = match &source.source {
+        SourceLocation::Path(path) => path.clone(),
+        SourceLocation::Url(url) => {
+            scratch = tempfile::tempdir().context("cannot make a directory for the download")?;
+            let mirror = Mirror::new(url.clone(), &source.ecosystem, scratch.path())?;
+            mirror.refresh(&|text| progress.show(text)).await?;
+            mirror.directory().to_owned()
+        }
+    };
+    progress.show("building the index");
+    let revision = arguments.revision.unwrap_or_else(|| u64::try_from(now.timestamp()).unwrap_or(0));
+    let (kev, out) = (source.kev.clone(), arguments.out.clone());
+    let report = tokio::task::spawn_blocking(move || {
+        breakwater_advisories::build(
+            BuildInput { source: &records, kev: kev.as_deref(), out: &out },
+            revision,
+            now,
+        )
+    })
+    .await??;
+    drop(progress);
+    say_built(&report, &arguments.out);
+    Ok(())
+}
+
+fn say_built(report: &BuildReport, out: &Path) {
+    let packages: u32 = report.ecosystems.iter().map(|ecosystem| ecosystem.packages).sum();
+    println!(
+        "{}: revision {}, {} about {} in {}, {}",
+        out.display(),
+        report.revision,
+        count(report.records as usize, "advisory"),
+        count(packages as usize, "package"),
+        count(report.ecosystems.len(), "ecosystem"),
+        size(report.bytes),
+    );
+    for line in skipped(&report.skipped) {
+        println!("  {line}");
+    }
+}
+
+fn skipped(skipped: &Skipped) -> Vec<String> {
+    let Skipped {
+        withdrawn,
+        duplicate,
+        not_security,
+        without_packages,
+        oversize,
+        malformed,
+        malformed_names,
+    } = skipped;
+    let mut lines: Vec<String> = [
+        (*withdrawn, "withdrawn"),
+        (*duplicate, "seen twice"),
+        (*not_security, "bug fixes without a CVE"),
+        (*without_packages, "about no package that can be judged"),
+        (*oversize, "too large"),
+        (*malformed, "not OSV records"),
+    ]
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, what)| format!("{number} left out: {what}"))
+    .collect();
+    lines.extend(malformed_names.iter().map(|name| format!("  {name}")));
+    lines
+}
+
+pub(crate) fn status(file: &Path, output: Output, now: DateTime<Utc>) -> anyhow::Result<()> {
+    let index = Index::open(file)?;
+    let built = DateTime::from_timestamp(index.built_at(), 0).unwrap_or_default();
+    if output == Output::Json {
+        let document = json!({
+            "schemaVersion": 1,
+            "revision": index.revision(),
+            "builtAt": built,
+            "records": index.records(),
+            "bytes": index.size(),
+            "ecosystems": index.ecosystems(),
+        });
+        println!("{}", serde_json::to_string_pretty(&document)?);
+        return Ok(());
+    }
+    let palette = Palette::of_stdout();
+    println!("{}", palette.bold(&format!("{} is whole", file.display())));
+    println!("  revision    {}", index.revision());
+    println!("  built       {}{}", built.format("%Y-%m-%d %H:%M UTC"), age(built, now));
+    println!("  advisories  {}", index.records());
+    println!("  size        {}", size(index.size() as u64));
+    println!();
+    println!("  {:<40} {:>10} {:>10}", "ECOSYSTEM", "ADVISORIES", "PACKAGES");
+    for ecosystem in index.ecosystems() {
+        println!("  {:<40} {:>10} {:>10}", ecosystem.name, ecosystem.records, ecosystem.packages);
+    }
+    Ok(())
+}
+
+/// How long ago it was, and whether that is too long.
+pub(crate) fn age(built: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let age = now - built;
+    let text = match (age.num_days(), age.num_hours()) {
+        (0, hours) if hours <= 0 => return String::new(),
+        (0, hours) => count(usize::try_from(hours).unwrap_or(0), "hour"),
+        (days, _) => count(usize::try_from(days).unwrap_or(0), "day"),
+    };
+    if age > OLD { format!(" ({text} ago: old, build a new one)") } else { format!(" ({text} ago)") }
+}
+
+/// Bytes as people read them.
+pub(crate) fn size(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    let bytes = bytes as f64;
+    if bytes < 1e6 { format!("{:.0} KB", bytes / 1e3) } else { format!("{:.1} MB", bytes / 1e6) }
+}

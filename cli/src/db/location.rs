@@ -1,0 +1,52 @@
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use url::Url;
+
+/// Where advisories come from, as written on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SourceLocation {
+    Path(PathBuf),
+    /// `http:` or `https:`, ending with a slash unless it names an archive.
+    Url(Url),
+}
+
+impl FromStr for SourceLocation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(path) = text.strip_prefix("file:") {
+            // file:///a, file:/a and file:a alike.
+            let path = path.strip_prefix("//").filter(|path| path.starts_with('/')).unwrap_or(path);
+            return Ok(Self::Path(path.into()));
+        }
+        if !text.starts_with("http:") && !text.starts_with("https:") {
+            return Ok(Self::Path(text.into()));
+        }
+        let mut url = Url::parse(text).map_err(|error| format!("{text:?} is not a URL: {error}"))?;
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(format!("{text:?}: give the base address, without query and fragment"));
+        }
+        if !url.path().ends_with('/') && !url.path().ends_with(".zip") {
+            url.set_path(&format!("{}/", url.path()));
+        }
+        Ok(Self::Url(url))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SourceLocation;
+
+    #[test]
+    fn spellings() {
+        let path = |text: &str| SourceLocation::Path(text.into());
+        assert_eq!("file:///a/b".parse(), Ok(path("/a/b")));
+        assert_eq!("file:a/b".parse(), Ok(path("a/b")));
+        assert_eq!("./osv".parse(), Ok(path("./osv")));
+        let url = |text: &str| SourceLocation::Url(text.parse().unwrap());
+        assert_eq!("http://mirror/osv".parse(), Ok(url("http://mirror/osv/")));
+        assert_eq!("https://mirror/npm/all.zip".parse(), Ok(url("https://mirror/npm/all.zip")));
+        assert!("https://mirror/?a=b".parse::<SourceLocation>().is_err());
+    }
+}

@@ -1,0 +1,172 @@
+//! The advisories Deployment: looks at the source, builds a numbered index when it changed, serves the newest.
+//!
+//! What is served gets worse never: an unreachable source, a damaged archive or an index that shrank leaves the old one in place.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use breakwater_advisories::{BuildInput, BuildReport, Index};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::location::SourceLocation;
+use super::mirror::Mirror;
+use crate::arguments::Sync;
+use crate::clock;
+use shelf::{Published, Shelf};
+
+mod fingerprint;
+mod listener;
+mod server;
+mod shelf;
+
+/// How much an ecosystem may shrink from one index to the next, in percent.
+const MAX_SHRINK: u64 = 5;
+
+pub(crate) async fn run(arguments: Sync) -> anyhow::Result<()> {
+    tracing_subscriber::fmt().json().with_writer(std::io::stderr).with_target(false).init();
+    let stop = CancellationToken::new();
+    stop_on_signal(stop.clone())?;
+
+    let shelf = Shelf::open(&arguments.dir)?;
+    let (publish, published) = watch::channel(shelf.newest().map(Arc::new));
+    if let Some(newest) = published.borrow().as_deref() {
+        info!(revision = newest.revision, "serving the index of the last run");
+    }
+    let tls = arguments.tls_cert.clone().zip(arguments.tls_key.clone());
+    let listener = listener::bind(arguments.listen, tls, &stop).await?;
+    info!(address = %listener.address(), tls = arguments.tls_cert.is_some(), "listening");
+    let server = tokio::spawn(server::serve(listener, published, stop.clone()));
+
+    let keeping = keep_current(arguments, shelf, publish, stop.clone());
+    let ended = tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        ended = keeping => ended,
+    };
+    stop.cancel();
+    server.await.context("the server ended")??;
+    info!("stopped");
+    ended
+}
+
+async fn keep_current(
+    arguments: Sync,
+    mut shelf: Shelf,
+    publish: watch::Sender<Option<Arc<Published>>>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mirror = match &arguments.source.source {
+        SourceLocation::Url(url) => {
+            Some(Mirror::new(url.clone(), &arguments.source.ecosystem, &arguments.dir)?)
+        }
+        SourceLocation::Path(_) => None,
+    };
+    while !stop.is_cancelled() {
+        match round(&arguments, mirror.as_ref(), &mut shelf).await {
+            Ok(Some(new)) => {
+                info!(revision = new.revision, bytes = new.size, "published");
+                publish.send_replace(Some(Arc::new(new)));
+            }
+            Ok(None) => {}
+            Err(cause) => error!(cause = format!("{cause:#}"), "no new index; the old one stays"),
+        }
+        tokio::time::sleep(arguments.interval).await;
+    }
+    Ok(())
+}
+
+/// Looks once; the new index if the source changed and what it makes is acceptable.
+async fn round(
+    arguments: &Sync,
+    mirror: Option<&Mirror>,
+    shelf: &mut Shelf,
+) -> anyhow::Result<Option<Published>> {
+    let records: PathBuf = match (mirror, &arguments.source.source) {
+        (Some(mirror), _) => {
+            mirror.refresh(&|_| ()).await?;
+            mirror.directory().to_owned()
+        }
+        (None, SourceLocation::Path(path)) => path.clone(),
+        (None, SourceLocation::Url(url)) => anyhow::bail!("no mirror of {url}"),
+    };
+    let kev = arguments.source.kev.clone();
+    let fingerprint = fingerprint::of(&records, kev.as_deref())?;
+    if shelf.was_looked_at(&fingerprint) {
+        return Ok(None);
+    }
+    let now = clock::now();
+    let revision = shelf.next_revision(now);
+    let out = shelf.candidate();
+    let report = {
+        let (out, kev) = (out.clone(), kev);
+        tokio::task::spawn_blocking(move || {
+            let input = BuildInput { source: &records, kev: kev.as_deref(), out: &out };
+            breakwater_advisories::build(input, revision, now)
+        })
+        .await??
+    };
+    say_built(&report);
+    let shrunk = shelf.newest().map_or_else(|| Ok(Vec::new()), |newest| shrunk(&newest.path, &report))?;
+    if !shrunk.is_empty() && !arguments.force {
+        shelf.reject(&fingerprint)?;
+        warn!(
+            ecosystems = shrunk.join("; "),
+            "refused an index that shrank by more than {MAX_SHRINK} %; the old one stays. If this is right, run once with --force"
+        );
+        return Ok(None);
+    }
+    Ok(Some(shelf.accept(revision, &fingerprint)?))
+}
+
+fn say_built(report: &BuildReport) {
+    info!(
+        revision = report.revision,
+        records = report.records,
+        bytes = report.bytes,
+        withdrawn = report.skipped.withdrawn,
+        malformed = report.skipped.malformed,
+        "built"
+    );
+    if report.skipped.malformed > 0 {
+        warn!(
+            examples = report.skipped.malformed_names.join("; "),
+            "records that are no OSV records were left out"
+        );
+    }
+}
+
+/// The ecosystems that lost more than is credible.
+fn shrunk(old: &Path, new: &BuildReport) -> anyhow::Result<Vec<String>> {
+    let old = match Index::open(old) {
+        Ok(old) => old.ecosystems(),
+        // What cannot be read is no measure.
+        Err(cause) => {
+            warn!(%cause, "the index served so far cannot be compared with");
+            return Ok(Vec::new());
+        }
+    };
+    let shrunk = old.iter().filter_map(|before| {
+        let after =
+            new.ecosystems.iter().find(|after| after.name == before.name).map_or(0, |after| after.records);
+        let least = u64::from(before.records) * (100 - MAX_SHRINK);
+        (u64::from(after) * 100 < least).then(|| format!("{}: {} to {after}", before.name, before.records))
+    });
+    Ok(shrunk.collect())
+}
+
+/// SIGTERM and SIGINT.
+fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.cancel();
+    });
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! The image by itself, judged by the ImagePolicy of a file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail, ensure};
+use breakwater_advisories::{Index, Matches};
+use breakwater_core::policy::{
+    self, ImageFacts, ImageUnderTest, Matched, Policy, ScannedImage, Subject, Verdict,
+};
+use breakwater_core::{Inventory, ledger::ImageHistory};
+use breakwater_crds::{ImagePolicy, validation};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+/// Reads the one ImagePolicy of a YAML file; other objects in it are none of ours.
+pub(super) fn read_policy(path: &Path) -> anyhow::Result<Policy> {
+    let at = || format!("--policy {}", path.display());
+    let yaml = String::from_utf8(super::read(path, "--policy")?).with_context(at)?;
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&yaml).with_context(at)?;
+    let is_policy = |object: &&Value| object.get("kind").and_then(Value::as_str) == Some("ImagePolicy");
+    let mut policies = objects.iter().filter(is_policy);
+    let Some(object) = policies.next() else { bail!("{}: no ImagePolicy in it", at()) };
+    ensure!(policies.next().is_none(), "{}: more than one ImagePolicy in it; give one", at());
+    let policy: ImagePolicy = validation::read(object).with_context(at)?;
+    Policy::try_from(&policy.spec).with_context(at)
+}
+
+pub(super) fn judge(
+    policy: &Policy,
+    inventory: &Inventory,
+    index: Option<&Index>,
+    matches: &Matches,
+    now: DateTime<Utc>,
+) -> Verdict {
+    let mut package_names: Vec<String> =
+        inventory.packages.iter().map(|package| package.name.clone()).collect();
+    package_names.sort_unstable();
+    package_names.dedup();
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let facts = ScannedImage {
+        digest: inventory.image.digest.clone(),
+        reference: inventory.image.reference.clone(),
+        created: inventory.image.created,
+        config: inventory.config.clone(),
+        software: inventory.software.clone(),
+        package_names,
+        secrets: count(inventory.secrets.len()),
+        unanalysed: count(inventory.unanalysed.len() + matches.unanalysed.len()),
+        findings: matches.findings.clone(),
+        matched: index.map(|index| Matched { revision: index.revision(), at: now }),
+        history: ImageHistory::default(),
+    };
+    let image = ImageUnderTest {
+        container: None,
+        image: inventory.image.reference.clone(),
+        reference: inventory.image.reference.parse().ok(),
+        facts: ImageFacts::Scanned(Arc::new(facts)),
+    };
+    policy::evaluate(policy, &Subject { workload: None, images: &[image] }, now)
+}
