@@ -3,12 +3,14 @@
 //! The types here are what people write and the API server stores: lenient where parsing is concerned, so that one odd object never
 //! keeps a controller from reading the others. [`validation`] turns a spec into domain types and says everything that is wrong with it.
 
+#![allow(clippy::duplicated_attributes, reason = "each printcolumn(…) has its own name, type and path")]
 #![allow(
     unreachable_pub,
     reason = "the KubeSchema derive repeats each struct, visibility included, inside a function"
 )]
 
 pub mod definition;
+mod fit;
 pub mod imagepolicy;
 pub mod manifest;
 pub mod names;
@@ -21,6 +23,7 @@ pub mod severities;
 mod time;
 pub mod validation;
 
+pub use fit::MAX_STATUS;
 pub use imagepolicy::{ImagePolicy, ImagePolicySpec, ImagePolicyStatus};
 pub use runtimebaseline::{RuntimeBaseline, RuntimeBaselineSpec, RuntimeBaselineStatus};
 pub use scanjob::{ScanJob, ScanJobSpec, ScanJobStatus};

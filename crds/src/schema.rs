@@ -170,7 +170,7 @@ pub(crate) fn workload_kind(_: &mut SchemaGenerator) -> Schema {
 
 /// Ids of checks or exceptions, as statuses list them.
 pub(crate) fn short_texts(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "array", "maxItems": 16, "items": {"type": "string", "maxLength": 64}})
+    json_schema!({"type": "array", "maxItems": 16, "items": {"type": "string", "maxLength": 40}})
 }
 
 /// `metav1.Condition` with its own bounds, one per type.

@@ -1,4 +1,11 @@
-//! The corpus of good and bad objects, judged by this crate. `e2e/tests/api_corpus.rs` asks a real API server about the same files.
+//! The corpus of good and bad objects, and the examples, judged by this crate. `e2e/tests/api_corpus.rs` asks a real API server about the same files.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what a test relies on and does not get, fails it"
+)]
 
 use std::{
     fs,
@@ -39,14 +46,23 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn corpus(group: &str) -> Vec<(PathBuf, String, Value)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(group);
-    let read = |path: PathBuf| {
+    objects(&Path::new("testdata").join(group))
+}
+
+/// Path, text and content of each object of ours in a folder of this crate.
+fn objects(folder: &Path) -> Vec<(PathBuf, String, Value)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut found = Vec::new();
+    for path in files(&root) {
         let text = fs::read_to_string(&path).unwrap();
-        let object =
-            serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        (path, text, object)
-    };
-    files(&root).into_iter().map(read).collect()
+        let documents: Vec<Value> = serde_saphyr::from_str_multiple(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let ours = documents.into_iter().filter(|object| {
+            object["apiVersion"].as_str().is_some_and(|version| version.starts_with("breakwater.dev/"))
+        });
+        found.extend(ours.map(|object| (path.clone(), text.clone(), object)));
+    }
+    found
 }
 
 #[test]
@@ -54,6 +70,15 @@ fn good_objects_pass() {
     let corpus = corpus("good");
     assert!(corpus.len() >= 25);
     for (path, _, object) in corpus {
+        judge(&object).unwrap_or_else(|problems| panic!("{}: {problems}", path.display()));
+    }
+}
+
+#[test]
+fn examples_pass() {
+    let examples = objects(Path::new("../examples"));
+    assert!(examples.len() >= 8);
+    for (path, _, object) in examples {
         judge(&object).unwrap_or_else(|problems| panic!("{}: {problems}", path.display()));
     }
 }

@@ -4,6 +4,14 @@
 //!
 //! Needs the custom resource definitions, not the operator.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what a test relies on and does not get, fails it"
+)]
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -54,6 +54,9 @@ pub struct RuntimeBaselineStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub recent: Vec<IncidentEntry>,
+    /// True if a list here was cut.
+    #[serde(default, skip_serializing_if = "crate::is_default")]
+    pub truncated: bool,
     /// What was last done, or, in dry-run, would have been.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_action: Option<LastAction>,

@@ -267,7 +267,7 @@ pub struct FindingEntry {
     #[schemars(schema_with = "schema::severity")]
     pub severity: Severity,
     /// The package's name.
-    #[schemars(length(max = 253))]
+    #[schemars(length(max = 128))]
     pub package: String,
     /// The version that is there.
     #[schemars(length(max = 128))]

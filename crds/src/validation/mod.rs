@@ -16,7 +16,7 @@ mod report;
 mod rules;
 mod scan;
 mod selector;
-mod shape;
+pub(crate) mod shape;
 mod text;
 
 pub use baseline::{Baseline, BaselineTarget};

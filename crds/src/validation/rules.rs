@@ -43,7 +43,8 @@ fn not_evaluated(rules: &Rules) -> Vec<String> {
         ("image.maxSetuidFiles", image.max_setuid_files.is_some()),
     ]
     .into_iter()
-    .filter_map(|(path, given)| given.then(|| path.to_owned()))
+    .filter(|(_, given)| *given)
+    .map(|(path, _)| path.to_owned())
     .collect()
 }
 

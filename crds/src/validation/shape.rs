@@ -59,6 +59,12 @@ pub(super) fn check_spec(kind: &str, spec: &Value, report: &mut Report) {
     }
 }
 
+/// Cuts strings and lists of a status to the bounds of its schema, and says whether anything was cut.
+pub(crate) fn cut_status(kind: &str, status: &mut Value) -> bool {
+    let shape = SHAPES.get(kind).and_then(|shape| shape.properties.get("status"));
+    shape.is_some_and(|shape| shape.cut(status))
+}
+
 impl From<&JSONSchemaProps> for Shape {
     fn from(schema: &JSONSchemaProps) -> Self {
         // Bounds of integers are integers; JSON Schema writes them as floats.
@@ -108,6 +114,30 @@ impl Shape {
             (Some("object"), Value::Object(fields)) => self.check_fields(path, fields, report),
             (Some("boolean"), Value::Bool(_)) | (None, _) => {}
             (Some(expected), _) => report.say(path, Fault::Type(expected.to_owned())),
+        }
+    }
+
+    fn cut(&self, value: &mut Value) -> bool {
+        let fits = |count: usize, max: Option<i64>| max.is_none_or(|max| !exceeds(count, max));
+        let room = |max: Option<i64>| max.and_then(|max| usize::try_from(max).ok()).unwrap_or(usize::MAX);
+        match value {
+            Value::String(text) => {
+                let cut = !fits(text.chars().count(), self.max_length);
+                if cut {
+                    *text = breakwater_core::printable::line(text, room(self.max_length));
+                }
+                cut
+            }
+            Value::Array(items) => {
+                let cut = !fits(items.len(), self.max_items);
+                items.truncate(room(self.max_items));
+                let Some(shape) = &self.items else { return cut };
+                items.iter_mut().fold(cut, |cut, item| shape.cut(item) || cut)
+            }
+            Value::Object(fields) => fields.iter_mut().fold(false, |cut, (name, field)| {
+                self.properties.get(name).is_some_and(|shape| shape.cut(field)) || cut
+            }),
+            _ => false,
         }
     }
 
