@@ -20,7 +20,9 @@ pub(super) struct Held {
     pub(super) scanned: HashMap<Digest, Arc<ScannedImage>>,
     pub(super) resolutions: HashMap<Digest, Arc<Resolution>>,
     /// Digests that nodes report, each with the platforms it runs on.
-    pub(super) wanted: BTreeSet<(Digest, Platform)>,
+    wanted: BTreeSet<(Digest, Platform)>,
+    /// The wanted digests, and the manifests they resolve to.
+    in_use: HashSet<Digest>,
     /// Digests the store did not have when it was asked last.
     pub(super) missing: HashSet<Digest>,
     pub(super) scans: Scans,
@@ -35,7 +37,7 @@ impl Held {
         }
     }
 
-    pub(super) fn facts(&self, identity: &ImageIdentity, platform: &Platform, own_namespace: &str) -> ImageFacts {
+    pub(super) fn facts(&self, identity: &ImageIdentity, platform: &Platform) -> ImageFacts {
         let scanned = |digest| {
             let manifest = self.manifest(digest, platform)?;
             self.scanned.get(manifest).map(|image| ImageFacts::Scanned(Arc::clone(image)))
@@ -50,33 +52,41 @@ impl Held {
                     reason: "it was imported into the node and no registry is known that has it".into(),
                 })
             }
-            ImageIdentity::Pullable { digest, .. } => scanned(digest).unwrap_or_else(|| {
-                match self.scans.failure(own_namespace, digest, platform) {
-                    Some(failure) => ImageFacts::ScanFailed { reason: failure.reason, message: failure.message },
+            ImageIdentity::Pullable { digest, .. } => {
+                scanned(digest).unwrap_or_else(|| match self.scans.failure(digest, platform) {
+                    Some((failure, _)) => {
+                        ImageFacts::ScanFailed { reason: failure.reason, message: failure.message }
+                    }
                     None => ImageFacts::NeverScanned,
-                }
-            }),
+                })
+            }
         }
     }
 
     /// Takes over what runs now, forgets what does not any more, and says of which digests nothing is held yet.
     pub(super) fn want(&mut self, workloads: &[Arc<Workload>]) -> Vec<Digest> {
         self.wanted = wanted(workloads);
-        let in_use: HashSet<Digest> = self
-            .wanted
-            .iter()
-            .flat_map(|(digest, platform)| [Some(digest.clone()), self.manifest(digest, platform).cloned()])
-            .flatten()
-            .collect();
+        let digests =
+            self.wanted.iter().flat_map(|(digest, platform)| [Some(digest), self.manifest(digest, platform)]);
+        let in_use: HashSet<Digest> = digests.flatten().cloned().collect();
         self.scanned.retain(|digest, _| in_use.contains(digest));
         self.resolutions.retain(|digest, _| in_use.contains(digest));
         self.missing.retain(|digest| in_use.contains(digest));
+        self.in_use = in_use;
         self.lacking()
     }
 
     /// Whether a manifest is one that runs, so that its facts are to be held.
     pub(super) fn is_wanted(&self, manifest: &Digest) -> bool {
-        self.wanted.iter().any(|(digest, platform)| self.manifest(digest, platform) == Some(manifest))
+        self.in_use.contains(manifest)
+    }
+
+    /// Learns what an index or configuration digest stands for.
+    pub(super) fn resolve(&mut self, digest: Digest, resolution: Resolution) {
+        let platforms = self.wanted.iter().filter(|(wanted, _)| *wanted == digest);
+        let manifests = platforms.filter_map(|(_, platform)| resolution.manifest(platform).cloned());
+        self.in_use.extend(manifests);
+        self.resolutions.insert(digest, Arc::new(resolution));
     }
 
     /// Digests to ask the store for.
@@ -95,7 +105,9 @@ fn wanted(workloads: &[Arc<Workload>]) -> BTreeSet<(Digest, Platform)> {
     let running = workloads.iter().flat_map(|workload| &workload.running);
     let running = running.filter_map(|image| {
         let digest = match &image.identity {
-            ImageIdentity::Pullable { digest, .. } | ImageIdentity::Imported { config_digest: digest } => digest,
+            ImageIdentity::Pullable { digest, .. } | ImageIdentity::Imported { config_digest: digest } => {
+                digest
+            }
             ImageIdentity::Pending => return None,
         };
         Some((digest.clone(), image.platform.clone()))

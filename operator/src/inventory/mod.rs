@@ -24,11 +24,11 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, watch};
 
 pub(crate) use self::scans::marks;
+use self::{held::Held, history::Histories, keeper::Keeper, reduce::reduce};
 pub use self::{
     keeper::IndexRefused,
     scans::{Failure, Outcome, Scan},
 };
-use self::{held::Held, history::Histories, keeper::Keeper, reduce::reduce};
 use crate::{
     context::Context,
     kube::lease::Leadership,
@@ -110,7 +110,7 @@ impl Images {
     /// What is known about an image as a node names it.
     #[must_use]
     pub fn facts(&self, identity: &ImageIdentity, platform: &Platform) -> ImageFacts {
-        self.held(|held| held.facts(identity, platform, &self.0.context.namespace))
+        self.held(|held| held.facts(identity, platform))
     }
 
     /// What is known about a manifest, from memory or from the store. `None`: there is no inventory of it.
@@ -127,7 +127,10 @@ impl Images {
     /// Which index facts were matched against, and when it was taken into use.
     #[must_use]
     pub fn matched(&self) -> Option<Matched> {
-        self.0.keeper.current().map(|current| Matched { revision: current.index.revision(), at: current.since })
+        self.0
+            .keeper
+            .current()
+            .map(|current| Matched { revision: current.index.revision(), at: current.since })
     }
 
     #[must_use]
@@ -147,10 +150,10 @@ impl Images {
         self.held(|held| held.scans.all())
     }
 
-    /// Why the scan of this digest failed, if the newest one did.
+    /// Why the scan of this digest failed, and when, if the newest one did.
     #[must_use]
-    pub fn failure(&self, digest: &Digest, platform: &Platform) -> Option<Failure> {
-        self.held(|held| held.scans.failure(&self.0.context.namespace, digest, platform))
+    pub fn failure(&self, digest: &Digest, platform: &Platform) -> Option<(Failure, Option<DateTime<Utc>>)> {
+        self.held(|held| held.scans.failure(digest, platform))
     }
 
     /// Returns once what ran at the start is held, so far as the store has it: before that, absence means nothing.
@@ -195,14 +198,17 @@ impl Images {
 
     /// What the previous match left behind: in memory if that was here, else in the store.
     async fn remembered(&self, digest: &Digest) -> Result<Remembered, InventoryError> {
-        let held = self.held(|held| held.scanned.get(digest).cloned()).filter(|image| image.matched.is_some());
+        let held =
+            self.held(|held| held.scanned.get(digest).cloned()).filter(|image| image.matched.is_some());
         let before = held.or_else(|| self.histories(|histories| histories.get(digest)));
         if let Some(image) = before {
             return Ok(Remembered::new(image.history.clone(), &image.findings));
         }
         match self.0.store.get(&Key::History(digest.clone())).await {
             // What cannot be read is as good as new: grace begins again, which errs towards patience.
-            Ok(content) => Ok(content.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()),
+            Ok(content) => {
+                Ok(content.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
+            }
             Err(StoreError::Damaged { .. }) => Ok(Remembered::default()),
             Err(error) => Err(error.into()),
         }

@@ -100,7 +100,7 @@ impl Images {
         }
         let resolution = self.0.store.resolution(digest).await?.filter(|known| !known.platforms.is_empty());
         let Some(resolution) = resolution else { return Ok(false) };
-        self.hold(|held| held.resolutions.insert(digest.clone(), resolution.into()));
+        self.hold(|held| held.resolve(digest.clone(), resolution));
         Ok(true)
     }
 
@@ -110,7 +110,8 @@ impl Images {
         self.0.context.metrics.index_revision(state.revision.unwrap_or_default());
         tracing::info!(revision = state.revision, highest = state.highest, "advisory index in use");
         let digests: BTreeSet<Digest> = self.held(|held| held.scanned.keys().cloned().collect());
-        let matching = digests.into_iter().map(|digest| async move { (self.match_again(&digest).await, digest) });
+        let matching =
+            digests.into_iter().map(|digest| async move { (self.match_again(&digest).await, digest) });
         let mut matching = std::pin::pin!(stream::iter(matching).buffer_unordered(AT_ONCE).enumerate());
         while let Some((done, (outcome, digest))) = matching.next().await {
             if let Err(error) = outcome {
@@ -155,19 +156,19 @@ async fn keep_ledger(images: Images, leadership: Leadership) {
     let mut minute = tokio::time::interval(MINUTE);
     let mut led = false;
     loop {
-        let ending = tokio::select! {
-            () = stop.cancelled() => true,
-            _ = minute.tick() => false,
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = minute.tick() => {}
             outcome = changed.changed() => {
                 let crowded = images.histories(|histories| histories.len()) >= MAX_UNWRITTEN;
                 let news = images.index().revision > images.index().highest;
                 match outcome {
-                    Ok(()) if crowded || news => false,
+                    Ok(()) if crowded || news => {}
                     Ok(()) => continue,
                     Err(_) => return,
                 }
             }
-        };
+        }
         if !std::mem::replace(&mut led, leadership.is_current()) && led {
             // Who led before may have gone without writing what it saw; equal histories are not written again.
             let all: Vec<_> = images.held(|held| held.scanned.values().cloned().collect());
@@ -177,17 +178,16 @@ async fn keep_ledger(images: Images, leadership: Leadership) {
         if let Err(error) = images.keep_revisions(&leadership).await {
             tracing::warn!(%error, "the highest advisory revision could not be kept");
         }
-        images.keep_histories(&leadership).await;
-        if ending {
-            return;
-        }
+        images.flush(&leadership).await;
     }
 }
 
 impl Images {
     async fn keep_revisions(&self, leadership: &Leadership) -> Result<(), StoreError> {
         let kept = match self.0.store.get(&LEDGER).await {
-            Ok(content) => content.and_then(|content| serde_json::from_slice(&content).ok()).unwrap_or_default(),
+            Ok(content) => {
+                content.and_then(|content| serde_json::from_slice(&content).ok()).unwrap_or_default()
+            }
             Err(StoreError::Damaged { .. }) => Revisions::default(),
             Err(error) => return Err(error),
         };
@@ -206,8 +206,8 @@ impl Images {
         Ok(())
     }
 
-    /// The leader writes what changed; a follower only forgets what the leader writes as well.
-    async fn keep_histories(&self, leadership: &Leadership) {
+    /// Writes the histories that changed since the last minute. A follower only forgets them: the leader writes the same.
+    pub async fn flush(&self, leadership: &Leadership) {
         let unwritten = self.histories(super::history::Histories::take);
         if !leadership.is_current() {
             return;

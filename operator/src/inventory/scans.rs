@@ -93,8 +93,9 @@ pub struct Failure {
 #[derive(Debug, Default)]
 pub(super) struct Scans {
     rows: HashMap<Box<str>, Arc<Scan>>,
+    /// Which of them ask about one digest: facts are read far more often than they change.
+    asked: HashMap<Digest, Vec<Arc<Scan>>>,
     relisting: Option<HashMap<Box<str>, Arc<Scan>>>,
-    pub(super) listed: bool,
 }
 
 impl Scans {
@@ -109,27 +110,45 @@ impl Scans {
                 let Some((uid, scan)) = read(object) else { return Vec::new() };
                 let news = self.news(&uid, &scan);
                 match &mut self.relisting {
-                    Some(rows) => rows.insert(uid, scan),
-                    None => self.rows.insert(uid, scan),
-                };
+                    Some(rows) => _ = rows.insert(uid, scan),
+                    None => self.put(uid, scan),
+                }
                 news
             }
             Event::InitDone => {
                 if let Some(rows) = self.relisting.take() {
                     self.rows = rows;
+                    self.asked.clear();
+                    self.rows.values().for_each(|scan| note(&mut self.asked, scan));
                 }
-                self.listed = true;
                 Vec::new()
             }
             Event::Apply(object) => {
                 let Some((uid, scan)) = read(object) else { return Vec::new() };
                 let news = self.news(&uid, &scan);
-                self.rows.insert(uid, scan);
+                self.put(uid, scan);
                 news
             }
             Event::Delete(object) => {
-                self.rows.remove(object.metadata.uid.unwrap_or_default().as_str());
+                self.remove(object.metadata.uid.unwrap_or_default().as_str());
                 Vec::new()
+            }
+        }
+    }
+
+    fn put(&mut self, uid: Box<str>, scan: Arc<Scan>) {
+        self.remove(&uid);
+        note(&mut self.asked, &scan);
+        self.rows.insert(uid, scan);
+    }
+
+    fn remove(&mut self, uid: &str) {
+        let Some(scan) = self.rows.remove(uid) else { return };
+        let Some(digest) = scan.image.as_ref().and_then(|image| image.digest.as_ref()) else { return };
+        if let Some(scans) = self.asked.get_mut(digest) {
+            scans.retain(|known| !Arc::ptr_eq(known, &scan));
+            if scans.is_empty() {
+                self.asked.remove(digest);
             }
         }
     }
@@ -146,19 +165,30 @@ impl Scans {
         self.rows.values().cloned().collect()
     }
 
-    /// Why the image of this digest could not be scanned for this platform, by the newest scan in `namespace`.
-    pub(super) fn failure(&self, namespace: &str, digest: &Digest, platform: &Platform) -> Option<Failure> {
+    /// Why the image of this digest could not be scanned for this platform, and when, by the newest scan of a running image. What
+    /// people's own ScanJobs meet, with their own credentials, says nothing about what runs.
+    pub(super) fn failure(
+        &self,
+        digest: &Digest,
+        platform: &Platform,
+    ) -> Option<(Failure, Option<DateTime<Utc>>)> {
         let about = |scan: &&Arc<Scan>| {
-            scan.namespace == namespace
-                && scan.image.as_ref().and_then(|image| image.digest.as_ref()) == Some(digest)
+            scan.trigger == Some(Trigger::NewImage)
                 && (scan.platforms.is_empty() || scan.platforms.contains(platform))
         };
-        let finished = self.rows.values().filter(about).filter_map(|scan| match &scan.outcome {
+        let finished = self.asked.get(digest)?.iter().filter(about).filter_map(|scan| match &scan.outcome {
             Outcome::Failed { at, failure } => Some((*at, Some(failure))),
             Outcome::Answered { at } => Some((*at, None)),
             Outcome::Unfinished => None,
         });
-        finished.max_by_key(|(at, _)| *at).and_then(|(_, failure)| failure.cloned())
+        let (at, failure) = finished.max_by_key(|(at, _)| *at)?;
+        failure.map(|failure| (failure.clone(), at))
+    }
+}
+
+fn note(asked: &mut HashMap<Digest, Vec<Arc<Scan>>>, scan: &Arc<Scan>) {
+    if let Some(digest) = scan.image.as_ref().and_then(|image| image.digest.as_ref()) {
+        asked.entry(digest.clone()).or_default().push(Arc::clone(scan));
     }
 }
 
@@ -168,7 +198,10 @@ fn read(object: ScanObject) -> Option<(Box<str>, Arc<Scan>)> {
     let due = metadata.annotations.as_ref().and_then(|all| all.get(annotations::DUE));
     let target = status.target.as_ref();
     let named = target.into_iter().flat_map(|target| {
-        target.index_digest.iter().chain(target.platforms.iter().filter_map(|platform| platform.digest.as_ref()))
+        target
+            .index_digest
+            .iter()
+            .chain(target.platforms.iter().filter_map(|platform| platform.digest.as_ref()))
     });
     let named = named.chain(status.images.iter().filter_map(|image| image.digest.as_ref()));
     let image: Option<ImageReference> = spec.image.and_then(|image| image.parse().ok());
@@ -209,15 +242,21 @@ fn stage(reason: FailureReason) -> ScanStage {
     match reason {
         FailureReason::LayerCorrupt | FailureReason::ScannerDied => ScanStage::Analyse,
         FailureReason::Refused => ScanStage::Report,
-        FailureReason::DigestMismatch | FailureReason::TooLarge | FailureReason::UnsupportedMediaType => ScanStage::Pull,
+        FailureReason::DigestMismatch | FailureReason::TooLarge | FailureReason::UnsupportedMediaType => {
+            ScanStage::Pull
+        }
         _ => ScanStage::Resolve,
     }
 }
 
 /// The labels and annotations of a scan made by the operator, by which [`read`] knows it again.
-pub(crate) fn marks(trigger: Trigger, due: Option<DateTime<Utc>>) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+pub(crate) fn marks(
+    trigger: Trigger,
+    due: Option<DateTime<Utc>>,
+) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
     let trigger = serde_json::to_value(trigger).ok().and_then(|value| value.as_str().map(str::to_owned));
     let labels = trigger.map(|trigger| (labels::TRIGGER.to_owned(), trigger)).into_iter().collect();
-    let due = due.map(|due| (annotations::DUE.to_owned(), due.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)));
+    let due =
+        due.map(|due| (annotations::DUE.to_owned(), due.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)));
     (labels, due.into_iter().collect())
 }

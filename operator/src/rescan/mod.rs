@@ -61,7 +61,8 @@ pub async fn run(context: Context, workloads: Workloads, images: Images, leaders
         {
             tracing::warn!(%error, "a ScanJob could not be made and is tried again");
         }
-        let until = plan.wake_at.and_then(|time| (time - now).to_std().ok()).unwrap_or(PATIENCE).min(PATIENCE);
+        let until =
+            plan.wake_at.and_then(|time| (time - now).to_std().ok()).unwrap_or(PATIENCE).min(PATIENCE);
         tokio::select! {
             () = context.stop.cancelled() => return,
             () = tokio::time::sleep(until) => {}

@@ -25,9 +25,16 @@ pub struct Order {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asks {
-    Image { reference: ImageReference, platform: Platform, credentials: Credentials },
+    Image {
+        reference: ImageReference,
+        platform: Platform,
+        credentials: Credentials,
+    },
     /// One entry of `spec.registries` of a policy in the same namespace.
-    Registry { policy: String, registry: String },
+    Registry {
+        policy: String,
+        registry: String,
+    },
 }
 
 /// Whose credentials pull an image.
@@ -77,8 +84,10 @@ impl Order {
             Asks::Registry { .. } => Trigger::Schedule,
         };
         let (labels, annotations) = marks(trigger, self.due);
-        let mut spec =
-            ScanJobSpec { ttl_after_finished: Some(format!("{}s", keep.as_secs().max(1))), ..ScanJobSpec::default() };
+        let mut spec = ScanJobSpec {
+            ttl_after_finished: Some(format!("{}s", keep.as_secs().max(1))),
+            ..ScanJobSpec::default()
+        };
         match &self.asks {
             Asks::Image { reference, platform, credentials } => {
                 spec.image = Some(reference.to_string());

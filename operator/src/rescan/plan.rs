@@ -89,7 +89,8 @@ pub(super) fn plan(
     // One queue for each namespace, so that one with a thousand images does not keep the others waiting.
     let mut queues: BTreeMap<&str, VecDeque<Order>> = BTreeMap::new();
     for ((digest, platform), want) in &wants {
-        let tried = attempts.get(order::running(digest, platform).as_str()).map(Vec::as_slice).unwrap_or_default();
+        let tried =
+            attempts.get(order::running(digest, platform).as_str()).map(Vec::as_slice).unwrap_or_default();
         let attempt = match next_attempt(tried, want.at_once, now) {
             Next::Attempt(attempt) => attempt,
             Next::Wait(until) => {
@@ -159,10 +160,18 @@ fn wants(
 
 impl Want {
     /// Each attempt takes the next of the credentials that may open the registry.
-    fn order(&self, own_namespace: &str, digest: &Digest, platform: &Platform, attempt: u32) -> Option<Order> {
+    fn order(
+        &self,
+        own_namespace: &str,
+        digest: &Digest,
+        platform: &Platform,
+        attempt: u32,
+    ) -> Option<Order> {
         let repository = self.repositories.first()?;
-        let secrets =
-            self.secrets.iter().map(|(namespace, names)| (namespace.as_str(), Credentials::Secrets(names.clone())));
+        let secrets = self
+            .secrets
+            .iter()
+            .map(|(namespace, names)| (namespace.as_str(), Credentials::Secrets(names.clone())));
         let keepers = self.keepers.iter().map(|id| (own_namespace, Credentials::Workload(id.clone())));
         let mut ways: Vec<(&str, Credentials)> = secrets.chain(keepers).collect();
         if ways.is_empty() {
@@ -184,7 +193,9 @@ fn next_attempt(tried: &[(&Scan, u32)], at_once: bool, now: DateTime<Utc>) -> Ne
     if tried.iter().any(|(scan, _)| scan.outcome == Outcome::Unfinished) {
         return Next::Running;
     }
-    let Some((scan, attempt)) = tried.iter().max_by_key(|(_, attempt)| *attempt) else { return Next::Attempt(0) };
+    let Some((scan, attempt)) = tried.iter().max_by_key(|(_, attempt)| *attempt) else {
+        return Next::Attempt(0);
+    };
     let ((first, longest), at) = match &scan.outcome {
         Outcome::Failed { at, failure } if failure.reason.is_retryable() => (RETRYABLE, *at),
         Outcome::Failed { at, .. } => (LASTING, *at),

@@ -1,1 +1,239 @@
-//! The imagepolicy controller.
+//! The ImagePolicy controller: observe what runs, validate the spec, plan verdicts and scans, apply them, report.
+
+mod condition;
+mod facts;
+mod pace;
+mod plan;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use breakwater_core::{policy::PolicyId, workload::WorkloadRef};
+use breakwater_crds::{
+    ImagePolicy, ImagePolicyStatus, Time,
+    imagepolicy::AuditMode,
+    names::{annotations::REQUESTED_AT, conditions::COMPLIANT},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use kube::{Resource as _, ResourceExt as _, runtime::controller::Action};
+
+use self::plan::{Past, Plan};
+use crate::{
+    context::Context,
+    inventory::Images,
+    kube::{
+        apply::{FieldManager, apply_status, too_soon},
+        conditions,
+        events::{Events, Kind},
+        lease::Leadership,
+        runner::{Classified, ErrorClass, Runner, WatchEnded},
+    },
+    mitigation::{Judgement, Mitigation},
+    rescan,
+    workloads::Workloads,
+};
+
+/// Objects worked on at a time.
+const CONCURRENCY: u16 = 2;
+/// Nothing is slept through longer than this: a clock may be set.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What this controller works with.
+struct Room {
+    context: Context,
+    workloads: Workloads,
+    images: Images,
+    mitigation: Mitigation,
+    leadership: Leadership,
+    events: Events,
+    /// By policy UID: what is on mitigation's board, and since when workloads violate it.
+    standing: Mutex<HashMap<String, Standing>>,
+}
+
+struct Standing {
+    id: PolicyId,
+    violating: BTreeMap<WorkloadRef, DateTime<Utc>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum PolicyError {
+    #[error("the status could not be written: {0}")]
+    StatusNotWritten(kube::Error),
+    #[error("a scan of a registry could not be ordered: {0}")]
+    ScanNotOrdered(kube::Error),
+    #[error("this replica does not lead any more")]
+    NotLeading,
+}
+
+impl Classified for PolicyError {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::StatusNotWritten(_) | Self::ScanNotOrdered(_) => ErrorClass::Transient,
+            Self::NotLeading => ErrorClass::Waiting(Duration::from_secs(10)),
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::StatusNotWritten(_) => "StatusNotWritten",
+            Self::ScanNotOrdered(_) => "ScanNotOrdered",
+            Self::NotLeading => "NotLeading",
+        }
+    }
+}
+
+/// Runs until the process is asked to stop. Woken by policies, by what runs, by what is known of images, by mitigation, and by time.
+///
+/// # Errors
+/// [`WatchEnded`] when the work ran out unasked.
+pub async fn run(
+    context: Context,
+    workloads: Workloads,
+    images: Images,
+    mitigation: Mitigation,
+    leadership: Leadership,
+    events: Events,
+) -> Result<(), WatchEnded> {
+    let changes = pace::changes([workloads.changed(), images.changed(), mitigation.changed()]);
+    let runner = Runner::<ImagePolicy>::new(&context, &events, "imagepolicy", CONCURRENCY)
+        .waking(|controller| controller.reconcile_all_on(changes));
+    let policies = runner.store();
+    let stop = context.stop.clone();
+    let room =
+        Room { context, workloads, images, mitigation, leadership, events, standing: Mutex::default() };
+    let room = Arc::new(room);
+    let watching = Arc::clone(&room);
+    tokio::spawn(async move {
+        let deletions = watching.withdraw_deleted(&policies);
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = deletions => {}
+        }
+    });
+    let outcome = runner.run(Arc::clone(&room), reconcile).await;
+    // Before the lease is given back: the next leader begins with what was seen last.
+    room.images.flush(&room.leadership).await;
+    outcome
+}
+
+async fn reconcile(object: Arc<ImagePolicy>, room: Arc<Room>) -> Result<Action, PolicyError> {
+    if object.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    if !room.leadership.is_current() {
+        return Err(PolicyError::NotLeading);
+    }
+    let now = room.context.clock.now();
+    let policy = match object.validate(&room.context.namespace) {
+        Ok(policy) => Arc::new(policy),
+        Err(problems) => {
+            room.withdraw(object.metadata.uid.as_deref().unwrap_or_default());
+            let status = report::stalled(&object, &problems, now);
+            let delay = room.report(&object, &status, now).await?;
+            return Ok(delay.map_or_else(Action::await_change, Action::requeue));
+        }
+    };
+    let facts = facts::observe(&policy, &room.workloads, &room.images, &room.mitigation);
+    let past = past(&object, &room.context);
+    let plan = plan::plan(&policy, &facts, &past, now);
+    let since = room.stand(&policy.id, &plan, object.status.as_ref(), now);
+    let ordered = rescan::create(&room.context, &plan.orders).await;
+    let judgements = plan.judged.iter();
+    let judgements = judgements
+        .map(|judged| Judgement { workload: Arc::clone(&judged.workload), verdict: judged.verdict.clone() });
+    room.mitigation.submit(Arc::clone(&policy), judgements.collect());
+    ordered.map_err(PolicyError::ScanNotOrdered)?;
+    let status = report::status(&object, &policy, &facts, &past, &plan, &since, now);
+    let delay = room.report(&object, &status, now).await?;
+    let wake = plan.wake_at.and_then(|time| (time - now).to_std().ok()).unwrap_or(PATIENCE);
+    Ok(Action::requeue(delay.unwrap_or(PATIENCE).min(wake).min(PATIENCE)))
+}
+
+fn past(object: &ImagePolicy, context: &Context) -> Past {
+    let status = object.status.clone().unwrap_or_default();
+    let created = object.metadata.creation_timestamp.as_ref();
+    let created = created.and_then(|time| DateTime::from_timestamp(time.0.as_second(), 0));
+    Past {
+        created: created.unwrap_or_default(),
+        last_scan: status.last_scan_time.map(Time::get),
+        handled_request: status.last_handled_request_at,
+        request: object.annotations().get(REQUESTED_AT).cloned(),
+        audit_off: object.spec.enforcement.audit == AuditMode::Off,
+        stale_after: TimeDelta::from_std(context.config.load().advisories.stale_after)
+            .unwrap_or(TimeDelta::MAX),
+    }
+}
+
+impl Room {
+    /// Writes the status, unless it may wait: then it says for how long. A verdict that flips is an Event as well.
+    async fn report(
+        &self,
+        object: &ImagePolicy,
+        status: &ImagePolicyStatus,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Duration>, PolicyError> {
+        if let Some(delay) = too_soon(object, FieldManager::Controller, status, now) {
+            return Ok(Some(delay));
+        }
+        let written = apply_status(&self.context.client, FieldManager::Controller, object, status).await;
+        if written.map_err(PolicyError::StatusNotWritten)? {
+            let before =
+                object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+            let before = conditions::get(before, COMPLIANT).map(|condition| condition.status.as_str());
+            if let Some(after) = conditions::get(&status.conditions, COMPLIANT)
+                && before != Some(after.status.as_str())
+            {
+                let kind = if after.status == "False" { Kind::Warning } else { Kind::Normal };
+                self.events
+                    .tell(&object.object_ref(&()), kind, &after.reason, "Evaluate", &after.message)
+                    .await;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Remembers the policy and since when workloads violate it.
+    fn stand(
+        &self,
+        id: &PolicyId,
+        plan: &Plan,
+        before: Option<&ImagePolicyStatus>,
+        now: DateTime<Utc>,
+    ) -> BTreeMap<WorkloadRef, DateTime<Utc>> {
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let remembered = standing.remove(&id.uid).map(|standing| standing.violating).unwrap_or_default();
+        let violating = report::violating_since(plan, &remembered, before, now);
+        standing.insert(id.uid.clone(), Standing { id: id.clone(), violating: violating.clone() });
+        violating
+    }
+
+    fn withdraw(&self, uid: &str) {
+        let standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        if let Some(standing) = standing {
+            self.mitigation.withdraw(&standing.id);
+        }
+    }
+
+    /// Deletions wake no reconcile: policies that are not there any more are taken off mitigation's board.
+    async fn withdraw_deleted(&self, policies: &kube::runtime::reflector::Store<ImagePolicy>) {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let there: Vec<Option<String>> = policies.state().iter().map(|object| object.uid()).collect();
+            let gone: Vec<String> = {
+                let standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+                standing
+                    .keys()
+                    .filter(|uid| !there.iter().flatten().any(|known| known == *uid))
+                    .cloned()
+                    .collect()
+            };
+            gone.iter().for_each(|uid| self.withdraw(uid));
+        }
+    }
+}
