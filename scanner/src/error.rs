@@ -51,7 +51,9 @@ impl ScanError {
             Self::Registry { stage, .. } => *stage,
             Self::Manifest(_) | Self::PlatformMissing { .. } | Self::Source { .. } => ScanStage::Resolve,
             Self::TimedOut { .. } => ScanStage::Pull,
-            Self::Config(_) | Self::LayerCount { .. } | Self::Layer { .. } | Self::AnalysisDied(_) => ScanStage::Analyse,
+            Self::Config(_) | Self::LayerCount { .. } | Self::Layer { .. } | Self::AnalysisDied(_) => {
+                ScanStage::Analyse
+            }
         }
     }
 

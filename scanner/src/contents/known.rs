@@ -1,31 +1,84 @@
 //! The names.
 
-use breakwater_core::inventory::SoftwareSet::{self, Compilers, Debuggers, NetworkTools, PackageManagers, Shells};
+use breakwater_core::inventory::SoftwareSet::{
+    self, Compilers, Debuggers, NetworkTools, PackageManagers, Shells,
+};
 
 /// Executables, by their exact name.
 const FILES: [(SoftwareSet, &[&str]); 5] = [
     (
         PackageManagers,
         &[
-            "apk", "apt", "apt-get", "aptitude", "cargo", "composer", "conda", "cpan", "dnf", "dpkg", "easy_install", "gem",
-            "mamba", "microdnf", "npm", "npx", "pacman", "pip", "pipx", "pnpm", "poetry", "rpm", "tdnf", "uv", "yarn", "yum",
+            "apk",
+            "apt",
+            "apt-get",
+            "aptitude",
+            "cargo",
+            "composer",
+            "conda",
+            "cpan",
+            "dnf",
+            "dpkg",
+            "easy_install",
+            "gem",
+            "mamba",
+            "microdnf",
+            "npm",
+            "npx",
+            "pacman",
+            "pip",
+            "pipx",
+            "pnpm",
+            "poetry",
+            "rpm",
+            "tdnf",
+            "uv",
+            "yarn",
+            "yum",
             "zypper",
         ],
     ),
     (
         NetworkTools,
         &[
-            "arping", "aria2c", "curl", "dig", "ftp", "host", "hping3", "lftp", "masscan", "nc", "nc.openbsd",
-            "nc.traditional", "ncat", "netcat", "nmap", "nslookup", "rsync", "scp", "sftp", "socat", "ssh", "sshd", "tcpdump",
-            "telnet", "tftp", "tshark", "wget",
+            "arping",
+            "aria2c",
+            "curl",
+            "dig",
+            "ftp",
+            "host",
+            "hping3",
+            "lftp",
+            "masscan",
+            "nc",
+            "nc.openbsd",
+            "nc.traditional",
+            "ncat",
+            "netcat",
+            "nmap",
+            "nslookup",
+            "rsync",
+            "scp",
+            "sftp",
+            "socat",
+            "ssh",
+            "sshd",
+            "tcpdump",
+            "telnet",
+            "tftp",
+            "tshark",
+            "wget",
         ],
     ),
-    (Shells, &["ash", "bash", "csh", "dash", "fish", "ksh", "ksh93", "mksh", "pwsh", "rbash", "sh", "tcsh", "zsh"]),
+    (
+        Shells,
+        &["ash", "bash", "csh", "dash", "fish", "ksh", "ksh93", "mksh", "pwsh", "rbash", "sh", "tcsh", "zsh"],
+    ),
     (
         Compilers,
         &[
-            "as", "c++", "c89", "c99", "cc", "clang", "clang++", "g++", "gcc", "gfortran", "go", "javac", "ld", "make", "rustc",
-            "tcc",
+            "as", "c++", "c89", "c99", "cc", "clang", "clang++", "g++", "gcc", "gfortran", "go", "javac",
+            "ld", "make", "rustc", "tcc",
         ],
     ),
     (Debuggers, &["bpftrace", "dlv", "gdb", "gdbserver", "lldb", "ltrace", "perf", "strace", "valgrind"]),
@@ -81,10 +134,14 @@ pub(super) fn by_file(name: &str) -> Option<(SoftwareSet, &'static str)> {
 }
 
 pub(super) fn by_package(name: &str) -> Option<(SoftwareSet, &'static str)> {
-    let renamed = PACKAGES.iter().find(|(_, package, _)| *package == name).map(|(set, _, file)| (*set, *file));
-    renamed.or_else(|| exact(name).filter(|(_, known)| !matches!(*known, "as" | "host" | "make" | "go" | "sh")))
+    let renamed =
+        PACKAGES.iter().find(|(_, package, _)| *package == name).map(|(set, _, file)| (*set, *file));
+    renamed
+        .or_else(|| exact(name).filter(|(_, known)| !matches!(*known, "as" | "host" | "make" | "go" | "sh")))
 }
 
 fn exact(name: &str) -> Option<(SoftwareSet, &'static str)> {
-    FILES.iter().find_map(|(set, names)| names.iter().find(|known| **known == name).map(|known| (*set, *known)))
+    FILES
+        .iter()
+        .find_map(|(set, names)| names.iter().find(|known| **known == name).map(|known| (*set, *known)))
 }

@@ -12,14 +12,15 @@ use crate::layer::entry::{Entry, Kind};
 pub fn software_of(entry: &Entry, is_elf: bool) -> Option<Software> {
     let (directory, name) = entry.path.rsplit_once('/').unwrap_or(("", &entry.path));
     let (set, known) = known::by_file(name)?;
-    let is_in_program_directory = matches!(
-        directory.rsplit_once('/').map_or(directory, |(_, last)| last),
-        "bin" | "sbin" | "busybox"
-    );
+    let is_in_program_directory =
+        matches!(directory.rsplit_once('/').map_or(directory, |(_, last)| last), "bin" | "sbin" | "busybox");
     // Helpers of libraries (apt's `methods/ftp`) share names with programs.
     let is_library = directory.split('/').any(|part| matches!(part, "lib" | "lib64" | "libexec"));
     let can_run = match entry.kind {
-        Kind::File => entry.is_executable() && (is_in_program_directory || directory.is_empty() || is_elf && !is_library),
+        Kind::File => {
+            entry.is_executable()
+                && (is_in_program_directory || directory.is_empty() || is_elf && !is_library)
+        }
         Kind::HardLink | Kind::SymbolicLink => is_in_program_directory,
         Kind::Directory | Kind::Other => false,
     };
@@ -59,7 +60,11 @@ mod tests {
             ("usr/lib/go/bin/go", Kind::File, 0o755, true, Some((Compilers, "go"))),
             ("etc/init.d/ssh", Kind::File, 0o755, false, None),
         ] {
-            assert_eq!(found(path, kind, mode, is_elf), expected.map(|(set, name)| (set, name.to_owned())), "{path}");
+            assert_eq!(
+                found(path, kind, mode, is_elf),
+                expected.map(|(set, name)| (set, name.to_owned())),
+                "{path}"
+            );
         }
     }
 }

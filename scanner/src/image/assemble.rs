@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use breakwater_core::{
     Digest,
     inventory::{
-        ImageIdentity, Inventory, Layer, OperatingSystem, Package, SCHEMA_VERSION, ScannerIdentity, Software, Unanalysed,
+        ImageIdentity, Inventory, Layer, OperatingSystem, Package, SCHEMA_VERSION, ScannerIdentity, Software,
+        Unanalysed,
     },
 };
 
@@ -154,7 +155,9 @@ fn language_packages(merged: &Merged<'_>) -> Vec<Package> {
     let owned = owned(merged, found().map(|(path, ..)| unmerged(path)).collect());
     found()
         .filter(|(path, ..)| !owned.contains(unmerged(path)))
-        .flat_map(|(path, layer, packages)| packages.iter().map(move |package| listed(package, path, merged.digest(layer))))
+        .flat_map(|(path, layer, packages)| {
+            packages.iter().map(move |package| listed(package, path, merged.digest(layer)))
+        })
         .collect()
 }
 
@@ -201,7 +204,10 @@ fn unread(merged: &Merged<'_>) -> Vec<Unanalysed> {
     }
     let mut out = Vec::new();
     for (reason, paths) in reasons {
-        let listed = paths.iter().take(10).map(|path| Unanalysed { path: (*path).to_owned(), reason: reason.to_owned() });
+        let listed = paths
+            .iter()
+            .take(10)
+            .map(|path| Unanalysed { path: (*path).to_owned(), reason: reason.to_owned() });
         out.extend(listed);
         if paths.len() > 10 {
             let others = paths.len() - 10;

@@ -79,12 +79,13 @@ impl ImageDescription {
     /// # Errors
     /// [`ConfigError`]: not such a document, or one without a platform or with layers that are not named by digests.
     pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
-        let document: Document =
-            serde_json::from_slice(bytes).map_err(|error| ConfigError::Malformed(printable::line(&error.to_string(), 120)))?;
+        let document: Document = serde_json::from_slice(bytes)
+            .map_err(|error| ConfigError::Malformed(printable::line(&error.to_string(), 120)))?;
         let variant = document.variant.filter(|variant| !variant.is_empty());
         let platform = [Some(document.os), Some(document.architecture), variant];
         let platform = platform.into_iter().flatten().collect::<Vec<_>>().join("/");
-        let platform = platform.parse::<Platform>().map_err(|error| ConfigError::Platform(error.to_string()))?;
+        let platform =
+            platform.parse::<Platform>().map_err(|error| ConfigError::Platform(error.to_string()))?;
         if document.rootfs.diff_ids.len() > MAX_LAYERS {
             return Err(ConfigError::TooManyLayers);
         }
@@ -95,7 +96,10 @@ impl ImageDescription {
             platform,
             created: document.created.and_then(|time| time.parse().ok()),
             diff_ids: diff_ids.collect::<Result<_, _>>()?,
-            instructions: made_layers.map(|step| text(&step.created_by.unwrap_or_default())).take(MAX_LAYERS).collect(),
+            instructions: made_layers
+                .map(|step| text(&step.created_by.unwrap_or_default()))
+                .take(MAX_LAYERS)
+                .collect(),
             config: document.config.map(config).unwrap_or_default(),
         })
     }

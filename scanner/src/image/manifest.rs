@@ -24,7 +24,8 @@ const LAYERS: [&str; 5] = [
 ];
 /// Docker also wrote zstd layers under its own name.
 const DOCKER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
-const LAYER_FAMILIES: [&str; 2] = ["application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs."];
+const LAYER_FAMILIES: [&str; 2] =
+    ["application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs."];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Document {
@@ -128,7 +129,8 @@ pub fn parse(bytes: &[u8], transport_type: Option<&str>) -> Result<Document, Man
     }
     let raw: Raw = serde_json::from_slice(bytes).map_err(|error| invalid(&error.to_string()))?;
     let media_type = raw.media_type.as_deref().or(transport_type).unwrap_or_default().to_owned();
-    if raw.schema_version == 1 || raw.fs_layers.is_some() || media_type.contains("manifest.v1+") {
+    if raw.schema_version == 1 || raw.fs_layers.is_some() || media_type.contains("distribution.manifest.v1+")
+    {
         return Err(ManifestError::Unsupported(
             "the image is in Docker's schema 1, which is not read: push it again with a current tool".into(),
         ));
@@ -142,7 +144,9 @@ pub fn parse(bytes: &[u8], transport_type: Option<&str>) -> Result<Document, Man
         (None, Some(layers)) if !INDEXES.contains(&media_type.as_str()) => {
             manifest(raw.config, layers, raw.artifact_type.as_deref())
         }
-        (None, None) => Err(ManifestError::NotAnImage(kind(raw.artifact_type.as_deref().unwrap_or(&media_type)))),
+        (None, None) => {
+            Err(ManifestError::NotAnImage(kind(raw.artifact_type.as_deref().unwrap_or(&media_type))))
+        }
         _ => Err(invalid("its media type is not what it contains")),
     }
 }
@@ -152,7 +156,11 @@ fn index(entries: Vec<Descriptor>) -> Result<Document, ManifestError> {
         return Err(invalid(&format!("it lists more than {MAX_INDEX_ENTRIES} manifests")));
     }
     let entry = |entry: Descriptor| {
-        let name = entry.annotations.as_ref().and_then(|notes| notes.get("org.opencontainers.image.ref.name")).cloned();
+        let name = entry
+            .annotations
+            .as_ref()
+            .and_then(|notes| notes.get("org.opencontainers.image.ref.name"))
+            .cloned();
         Ok(IndexEntry {
             digest: digest(&entry.digest)?,
             platform: entry.platform.and_then(platform),
@@ -165,7 +173,13 @@ fn index(entries: Vec<Descriptor>) -> Result<Document, ManifestError> {
 
 fn platform(raw: RawPlatform) -> Option<Platform> {
     let variant = raw.variant.filter(|variant| !variant.is_empty());
-    [Some(raw.os), Some(raw.architecture), variant].into_iter().flatten().collect::<Vec<_>>().join("/").parse().ok()
+    [Some(raw.os), Some(raw.architecture), variant]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("/")
+        .parse()
+        .ok()
 }
 
 fn manifest(
@@ -252,14 +266,19 @@ mod tests {
     fn images_are_read_in_both_dialects() {
         for config in CONFIGS {
             for layer in LAYERS {
-                assert!(matches!(of(config, layer), Ok(Document::Manifest(Manifest { layers, .. })) if layers.len() == 1));
+                assert!(
+                    matches!(of(config, layer), Ok(Document::Manifest(Manifest { layers, .. })) if layers.len() == 1)
+                );
             }
         }
     }
 
     #[test]
     fn what_is_no_image_says_what_it_is() {
-        let helm = of("application/vnd.cncf.helm.config.v1+json", "application/vnd.cncf.helm.chart.content.v1.tar+gzip");
+        let helm = of(
+            "application/vnd.cncf.helm.config.v1+json",
+            "application/vnd.cncf.helm.chart.content.v1.tar+gzip",
+        );
         assert!(matches!(helm, Err(ManifestError::NotAnImage(what)) if what.starts_with("a Helm chart")));
         let signature = of(CONFIGS[0], "application/vnd.dev.cosign.simplesigning.v1+json");
         assert!(matches!(signature, Err(ManifestError::NotAnImage(what)) if what.starts_with("a signature")));
@@ -267,7 +286,9 @@ mod tests {
             r#"{{"schemaVersion":2,"artifactType":"application/spdx+json","config":{},"layers":[]}}"#,
             descriptor("application/vnd.oci.empty.v1+json")
         );
-        assert!(matches!(parse(empty.as_bytes(), None), Err(ManifestError::NotAnImage(what)) if what.starts_with("an SBOM")));
+        assert!(
+            matches!(parse(empty.as_bytes(), None), Err(ManifestError::NotAnImage(what)) if what.starts_with("an SBOM"))
+        );
     }
 
     #[test]

@@ -40,8 +40,15 @@ pub struct PlatformManifest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
     /// Layers, and their compressed bytes in all.
-    Begun { platform: Platform, layers: usize, bytes: u64 },
-    LayerRead { digest: Digest, bytes: u64 },
+    Begun {
+        platform: Platform,
+        layers: usize,
+        bytes: u64,
+    },
+    LayerRead {
+        digest: Digest,
+        bytes: u64,
+    },
 }
 
 /// An image in a registry.
@@ -64,7 +71,8 @@ impl RegistryImage {
     /// # Errors
     /// The registry's refusals, and manifests that are invalid, not read, or no image's.
     pub async fn resolve(&self, wanted: &[Platform]) -> Result<Resolved, ScanError> {
-        let fetched = self.repository.manifest(&self.reference.selector()).await.map_err(ScanError::resolving)?;
+        let fetched =
+            self.repository.manifest(&self.reference.selector()).await.map_err(ScanError::resolving)?;
         match parse(&fetched.bytes, fetched.media_type.as_deref())? {
             Document::Manifest(manifest) => self.resolve_manifest(fetched, manifest, wanted).await,
             Document::Index(entries) => {
@@ -94,9 +102,10 @@ impl RegistryImage {
             Document::Manifest(manifest) => {
                 Ok(PlatformManifest { platform, digest: fetched.digest, bytes: fetched.bytes, manifest })
             }
-            Document::Index(_) => {
-                Err(super::manifest::ManifestError::Invalid("the index lists an index as a platform's manifest".into()).into())
-            }
+            Document::Index(_) => Err(super::manifest::ManifestError::Invalid(
+                "the index lists an index as a platform's manifest".into(),
+            )
+            .into()),
         }
     }
 
@@ -109,9 +118,12 @@ impl RegistryImage {
     ) -> Result<Resolved, ScanError> {
         let config = self.repository.config(&manifest.config).await.map_err(ScanError::resolving)?;
         let platform = ImageDescription::parse(&config)?.platform;
-        let (has, absent): (Vec<_>, Vec<_>) = wanted.iter().cloned().partition(|wanted| platform.satisfies(wanted));
+        let (has, absent): (Vec<_>, Vec<_>) =
+            wanted.iter().cloned().partition(|wanted| platform.satisfies(wanted));
         let manifests = match has.first() {
-            Some(_) => vec![PlatformManifest { platform, digest: fetched.digest, bytes: fetched.bytes, manifest }],
+            Some(_) => {
+                vec![PlatformManifest { platform, digest: fetched.digest, bytes: fetched.bytes, manifest }]
+            }
             None => Vec::new(),
         };
         Ok(Resolved { index: None, manifests, absent })
@@ -136,8 +148,12 @@ impl RegistryImage {
             return Err(ScanError::LayerCount { manifest, config });
         }
         // One layer may be listed many times (empty ones are); it is read once.
-        let distinct: BTreeMap<&Digest, (&LayerDescriptor, &Digest)> =
-            manifest.layers.iter().zip(&description.diff_ids).map(|(layer, id)| (&layer.digest, (layer, id))).collect();
+        let distinct: BTreeMap<&Digest, (&LayerDescriptor, &Digest)> = manifest
+            .layers
+            .iter()
+            .zip(&description.diff_ids)
+            .map(|(layer, id)| (&layer.digest, (layer, id)))
+            .collect();
         let bytes = distinct.values().map(|(layer, _)| layer.size).fold(0, u64::saturating_add);
         progress(Progress::Begun { platform: image.platform.clone(), layers: distinct.len(), bytes });
         let facts: BTreeMap<Digest, LayerFacts> = stream::iter(distinct.into_values())

@@ -38,7 +38,9 @@ impl Evidence {
         match self {
             Self::OsRelease(_) | Self::AlpineBranch(_) => PACKAGE,
             Self::Dpkg(packages) => packages.len().saturating_mul(PACKAGE),
-            Self::Apk { packages, files } => packages.len().saturating_mul(PACKAGE).saturating_add(files.len()),
+            Self::Apk { packages, files } => {
+                packages.len().saturating_mul(PACKAGE).saturating_add(files.len())
+            }
             Self::Language(packages) => packages.len().saturating_mul(PACKAGE),
             Self::DpkgFiles(text) | Self::Link(text) | Self::Unread(text) => text.len(),
         }

@@ -125,17 +125,22 @@ impl<R: BufRead> Inflated<R> {
         }
         let is_plain = matches!(self.from, Decoder::Plain(_));
         let is_whole = self.cap.is_none();
+        let inflated = Digest::from_sha256(std::mem::take(&mut self.hash).finalize().into());
+        let digest = self.digest()?;
+        let diff_id = is_whole.then(|| if is_plain { digest.clone() } else { inflated });
+        Ok(Totals { digest, diff_id })
+    }
+
+    /// Reads the compressed bytes to their end without inflating them and tells their digest.
+    pub(super) fn digest(self) -> Result<Digest, LayerError> {
         let mut compressed = self.from.into_compressed();
         loop {
             let rest = compressed.fill_buf()?.len();
             if rest == 0 {
-                break;
+                return Ok(Digest::from_sha256(compressed.hash.finalize().into()));
             }
             compressed.consume(rest);
         }
-        let digest = Digest::from_sha256(compressed.hash.finalize().into());
-        let inflated = if is_plain { digest.clone() } else { Digest::from_sha256(self.hash.finalize().into()) };
-        Ok(Totals { digest, diff_id: is_whole.then_some(inflated) })
     }
 
     fn refill(&mut self) -> io::Result<()> {

@@ -114,7 +114,8 @@ mod tests {
     };
 
     fn layer(files: &[&str], others: &[&str], removed: &[&str], opaque: &[&str]) -> LayerFacts {
-        let mut layer = LayerFacts::new(Digest::of(format!("{files:?}{others:?}{removed:?}{opaque:?}").as_bytes()));
+        let mut layer =
+            LayerFacts::new(Digest::of(format!("{files:?}{others:?}{removed:?}{opaque:?}").as_bytes()));
         for path in files {
             let evidence = match path.split_once("->") {
                 Some((_, target)) => Evidence::Link(target.to_owned()),
@@ -142,8 +143,14 @@ mod tests {
     #[test]
     fn upper_layers_replace_and_remove() {
         let base = layer(&["a/x", "a/y", "b/z", "c/w"], &[], &[], &[]);
-        assert_eq!(seen(&[base.clone(), layer(&["a/x"], &[], &["b"], &[])]), [at("a/x", 1), at("a/y", 0), at("c/w", 0)]);
-        assert_eq!(seen(&[base.clone(), layer(&["a/n"], &[], &[], &["a"])]), [at("a/n", 1), at("b/z", 0), at("c/w", 0)]);
+        assert_eq!(
+            seen(&[base.clone(), layer(&["a/x"], &[], &["b"], &[])]),
+            [at("a/x", 1), at("a/y", 0), at("c/w", 0)]
+        );
+        assert_eq!(
+            seen(&[base.clone(), layer(&["a/n"], &[], &[], &["a"])]),
+            [at("a/n", 1), at("b/z", 0), at("c/w", 0)]
+        );
         // A directory replaced by a file or a link takes its contents along.
         assert_eq!(seen(&[base.clone(), layer(&[], &["a", "c/w"], &[], &[])]), [at("b/z", 0)]);
         assert_eq!(seen(&[base, layer(&[], &[], &[], &[""])]), []);
@@ -153,13 +160,17 @@ mod tests {
     fn a_layer_does_not_remove_what_it_or_an_upper_one_brings() {
         let removing = layer(&["a/x"], &[], &["a/x"], &["a"]);
         assert_eq!(seen(&[layer(&["a/x"], &[], &[], &[]), removing]), [at("a/x", 1)]);
-        let restored = [layer(&["a/x"], &[], &[], &[]), layer(&[], &[], &["a"], &[]), layer(&["a/x"], &[], &[], &[])];
+        let restored =
+            [layer(&["a/x"], &[], &[], &[]), layer(&[], &[], &["a"], &[]), layer(&["a/x"], &[], &[], &[])];
         assert_eq!(seen(&restored), [at("a/x", 2)]);
     }
 
     #[test]
     fn links_lead_to_what_was_read_or_are_reported() {
-        let layers = [layer(&["store/p"], &[], &[], &[]), layer(&["app/p->store/p", "loop->loop", "lost->nowhere"], &[], &[], &[])];
+        let layers = [
+            layer(&["store/p"], &[], &[], &[]),
+            layer(&["app/p->store/p", "loop->loop", "lost->nowhere"], &[], &[], &[]),
+        ];
         let merged = merge(&layers);
         assert_eq!(merged.files.keys().copied().collect::<Vec<_>>(), ["app/p", "store/p"]);
         assert_eq!(merged.files["app/p"].layer, 0);

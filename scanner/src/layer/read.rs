@@ -1,8 +1,9 @@
 use std::{io::BufRead, str::from_utf8};
 
 use breakwater_core::{
-    Digest, printable,
+    Digest,
     inventory::{MAX_ENTRIES, Unanalysed},
+    printable,
 };
 
 use super::{
@@ -40,6 +41,11 @@ pub fn read_layer(from: impl BufRead, expected: &ExpectedLayer) -> Result<LayerF
     match (walked, &cap) {
         (Ok(()), _) => {}
         (Err(_), Some(_)) => {} // The bound cut the archive, nobody else.
+        (Err(error @ LayerError::Corrupt(_)), None) => {
+            // Wrong bytes are rarely good tar: say so first if they are not the layer's at all.
+            check("layer", &expected.digest, inflated.digest()?)?;
+            return Err(error);
+        }
         (Err(error), None) => return Err(error),
     }
     if let Some(reason) = cap {
@@ -76,7 +82,8 @@ impl Reading {
         while let Some(entry) = tar.next_entry()? {
             entries += 1;
             if entries > MAX_LAYER_ENTRIES {
-                let reason = format!("a layer of more than {MAX_LAYER_ENTRIES} entries: the rest is not read");
+                let reason =
+                    format!("a layer of more than {MAX_LAYER_ENTRIES} entries: the rest is not read");
                 self.leave_out(&entry.path, &reason);
                 return Ok(());
             }

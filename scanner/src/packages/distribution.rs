@@ -22,7 +22,8 @@ pub fn ecosystem(os: Option<&OperatingSystem>, alpine_branch: Option<&str>) -> S
         "alpine" => {
             let stated = os.version.split('.').take(2).collect::<Vec<_>>().join(".");
             let is_release = !stated.contains(['_', '-']) && !stated.is_empty();
-            let branch = alpine_branch.map(str::to_owned).or_else(|| is_release.then(|| format!("v{stated}")));
+            let branch =
+                alpine_branch.map(str::to_owned).or_else(|| is_release.then(|| format!("v{stated}")));
             with_release("Alpine", &branch.unwrap_or_else(|| "edge".into()))
         }
         "wolfi" => "Wolfi".into(),

@@ -95,7 +95,13 @@ Package: nothing-else
         let packages = parse_status(STATUS);
         let read: Vec<_> = packages
             .iter()
-            .map(|p| (p.name.as_str(), p.version.as_str(), p.source.as_ref().map(|s| (s.name.as_str(), s.version.as_str()))))
+            .map(|p| {
+                (
+                    p.name.as_str(),
+                    p.version.as_str(),
+                    p.source.as_ref().map(|s| (s.name.as_str(), s.version.as_str())),
+                )
+            })
             .collect();
         assert_eq!(
             read,

@@ -231,7 +231,11 @@ fn packages(go: Option<&str>, modules: &str) -> Vec<LanguagePackage> {
                 // A directory in place of a module: its name stays, whose code it is cannot be told.
                 let is_directory = path.starts_with(['.', '/']);
                 if let Some(last) = found.last_mut() {
-                    *last = if is_directory { (std::mem::take(&mut last.0), String::new()) } else { (path, stated) };
+                    *last = if is_directory {
+                        (std::mem::take(&mut last.0), String::new())
+                    } else {
+                        (path, stated)
+                    };
                 }
             }
             _ => {}

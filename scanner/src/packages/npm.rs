@@ -26,7 +26,9 @@ pub fn parse(bytes: &[u8]) -> Result<Option<LanguagePackage>, String> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let package: Package =
         serde_json::from_slice(bytes).map_err(|_| "a package.json that cannot be understood".to_owned())?;
-    let (Some(package_name), Some(package_version)) = (&package.name, &package.version) else { return Ok(None) };
+    let (Some(package_name), Some(package_version)) = (&package.name, &package.version) else {
+        return Ok(None);
+    };
     let (name, version) = (name(package_name), version(package_version));
     if name.is_empty() || version.is_empty() {
         return Ok(None);
@@ -61,7 +63,8 @@ mod tests {
         assert_eq!((package.name.as_str(), package.version.as_str()), ("@a/b", "1.2.3"));
         assert_eq!(package.purl, "pkg:npm/%40a/b@1.2.3");
         assert_eq!(package.licenses, ["MIT"]);
-        let old = read(r#"{"name":"x","version":"1","licenses":[{"type":"BSD"},"MIT"],"license":{"type":"ISC"}}"#);
+        let old =
+            read(r#"{"name":"x","version":"1","licenses":[{"type":"BSD"},"MIT"],"license":{"type":"ISC"}}"#);
         assert_eq!(old.unwrap().licenses, ["ISC", "BSD", "MIT"]);
     }
 

@@ -36,9 +36,10 @@ fn debian_release(names: &str) -> &'static str {
 
 /// The branch of the first Alpine repository: `v3.20` or `edge`. An upgraded image may keep an older os-release.
 pub fn alpine_branch(text: &str) -> Option<String> {
-    text.lines().map(str::trim).filter(|line| !line.starts_with('#')).find_map(|line| {
-        line.split('/').find(|part| *part == "edge" || is_branch(part)).map(str::to_owned)
-    })
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with('#'))
+        .find_map(|line| line.split('/').find(|part| *part == "edge" || is_branch(part)).map(str::to_owned))
 }
 
 fn is_branch(part: &str) -> bool {
@@ -53,7 +54,8 @@ mod tests {
 
     #[test]
     fn reads_quoted_and_plain_values() {
-        let os = parse("PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID=\"12\"\nID=debian\n").unwrap();
+        let os =
+            parse("PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID=\"12\"\nID=debian\n").unwrap();
         assert_eq!((os.id.as_str(), os.version.as_str()), ("debian", "12"));
         assert_eq!(os.name, "Debian GNU/Linux 12 (bookworm)");
         assert_eq!(parse("NAME=x\n"), None);

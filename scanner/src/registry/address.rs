@@ -148,7 +148,13 @@ mod tests {
 
     #[test]
     fn every_spelling_of_an_address_is_an_address() {
-        for url in ["http://127.1/", "http://0x7f000001/", "http://2130706433/", "http://[::1]/", "http://017700000001/"] {
+        for url in [
+            "http://127.1/",
+            "http://0x7f000001/",
+            "http://2130706433/",
+            "http://[::1]/",
+            "http://017700000001/",
+        ] {
             assert!(check_literal(&url.parse().unwrap(), false).is_err(), "{url}");
         }
         assert!(check_literal(&"http://registry.test/".parse().unwrap(), false).is_ok());

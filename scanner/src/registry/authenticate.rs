@@ -57,9 +57,17 @@ async fn token(
     let mut parameters = vec![("scope", scope.as_str())];
     parameters.extend(service.map(|service| ("service", service)));
     let request = if let Some(Credential::IdentityToken(token)) = credential {
-        parameters.extend([("grant_type", "refresh_token"), ("client_id", "breakwater"), ("refresh_token", token.reveal())]);
+        parameters.extend([
+            ("grant_type", "refresh_token"),
+            ("client_id", "breakwater"),
+            ("refresh_token", token.reveal()),
+        ]);
         let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
-        connection.http.post(url.clone()).header("content-type", "application/x-www-form-urlencoded").body(form)
+        connection
+            .http
+            .post(url.clone())
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form)
     } else {
         let mut asked = url.clone();
         asked.query_pairs_mut().extend_pairs(parameters);
@@ -78,10 +86,14 @@ async fn token(
     }
     let body = Body::new(&endpoint, response, connection.pace).whole("the token", MAX_TOKEN).await?;
     let answer: Option<TokenAnswer> = serde_json::from_slice(&body).ok();
-    let token = answer.and_then(|answer| answer.token.or(answer.access_token)).filter(|token| !token.is_empty());
+    let token =
+        answer.and_then(|answer| answer.token.or(answer.access_token)).filter(|token| !token.is_empty());
     match token {
         Some(token) => bearer(&token),
-        None => Err(RegistryError::NotARegistry { host: endpoint, why: "its token endpoint gives no token".into() }),
+        None => Err(RegistryError::NotARegistry {
+            host: endpoint,
+            why: "its token endpoint gives no token".into(),
+        }),
     }
 }
 

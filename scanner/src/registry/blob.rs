@@ -1,10 +1,7 @@
 //! A layer's bytes, streamed; taken up again where a connection broke.
 
 use breakwater_core::Digest;
-use reqwest::{
-    Response, StatusCode,
-    header::CONTENT_RANGE,
-};
+use reqwest::{Response, StatusCode, header::CONTENT_RANGE};
 
 use super::{RegistryError, Repository, body::Body};
 use crate::{
@@ -55,7 +52,13 @@ impl Repository {
         }
     }
 
-    async fn part(&self, digest: &Digest, size: u64, offset: &mut u64, feed: &Feed) -> Result<Part, RegistryError> {
+    async fn part(
+        &self,
+        digest: &Digest,
+        size: u64,
+        offset: &mut u64,
+        feed: &Feed,
+    ) -> Result<Part, RegistryError> {
         let response = self.blob(digest, *offset).await?;
         // A registry that does not know ranges begins anew: what was read already is passed over.
         let mut known = *offset - begin(&response).min(*offset);
@@ -91,7 +94,8 @@ fn begin(response: &Response) -> u64 {
     if response.status() != StatusCode::PARTIAL_CONTENT {
         return 0;
     }
-    let range = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let range =
+        response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let first = range.trim_start_matches("bytes").trim().split('-').next().unwrap_or_default();
     first.parse().unwrap_or(0)
 }

@@ -40,9 +40,11 @@ impl<'a> Body<'a> {
     pub(super) async fn piece(&mut self) -> Result<Option<Bytes>, RegistryError> {
         let patience = self.pace.window.saturating_sub(self.waited);
         let stopwatch = Stopwatch::start();
-        let piece = tokio::time::timeout(patience, self.response.chunk()).await.map_err(|_| RegistryError::TimedOut {
-            host: self.host.to_owned(),
-            why: format!("{} bytes in {} s", self.got, self.pace.window.as_secs()),
+        let piece = tokio::time::timeout(patience, self.response.chunk()).await.map_err(|_| {
+            RegistryError::TimedOut {
+                host: self.host.to_owned(),
+                why: format!("{} bytes in {} s", self.got, self.pace.window.as_secs()),
+            }
         })?;
         let piece = piece.map_err(|error| RegistryError::of_exchange(self.host, &error))?;
         self.waited += stopwatch.elapsed();

@@ -69,7 +69,10 @@ mod tests {
             Some(Challenge::Bearer { realm: realm.into(), service: service.map(Into::into) })
         };
         for (headers, expected) in [
-            (vec![r#"Bearer realm="https://a.test/token",service="a,b",scope="repository:x:pull""#], bearer("https://a.test/token", Some("a,b"))),
+            (
+                vec![r#"Bearer realm="https://a.test/token",service="a,b",scope="repository:x:pull""#],
+                bearer("https://a.test/token", Some("a,b")),
+            ),
             (vec!["bearer service=s, realm=https://a.test/t"], bearer("https://a.test/t", Some("s"))),
             (vec!["Basic realm=\"x\"", "Bearer realm=\"https://r.test\""], bearer("https://r.test", None)),
             (vec!["Basic realm=\"x\""], Some(Challenge::Basic)),

@@ -38,7 +38,10 @@ impl fmt::Debug for Secret {
 /// What one registry accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
-    Password { username: String, password: Secret },
+    Password {
+        username: String,
+        password: Secret,
+    },
     /// An OAuth refresh token, exchanged at the registry's token endpoint.
     IdentityToken(Secret),
     /// A bearer token, sent as it is.
@@ -100,8 +103,8 @@ impl Credentials {
             return Err(invalid("the docker configuration is too large"));
         }
         // serde's message could quote a value.
-        let document: Document =
-            serde_json::from_slice(bytes).map_err(|_| invalid("the docker configuration is not the JSON it should be"))?;
+        let document: Document = serde_json::from_slice(bytes)
+            .map_err(|_| invalid("the docker configuration is not the JSON it should be"))?;
         let entries = document.auths.into_iter().map(|(key, auth)| {
             let (host, path) = place(&key);
             Entry { host, path, credential: credential(auth) }
@@ -117,7 +120,8 @@ impl Credentials {
         let fits = |entry: &&Entry| {
             let rest = image.repository.strip_prefix(&entry.path);
             entry.host == image.registry
-                && (entry.path.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+                && (entry.path.is_empty()
+                    || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
         };
         let Some(entry) = self.entries.iter().filter(fits).max_by_key(|entry| entry.path.len()) else {
             return Ok(None);
@@ -152,7 +156,8 @@ fn credential(auth: Auth) -> Result<Credential, String> {
         Some(encoded) => {
             let decoded = LENIENT.decode(encoded.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
             let decoded = decoded.ok_or("its auth is not base64 of user:password")?;
-            let (username, password) = decoded.split_once(':').ok_or("its auth is not base64 of user:password")?;
+            let (username, password) =
+                decoded.split_once(':').ok_or("its auth is not base64 of user:password")?;
             (username.to_owned(), password.trim_end_matches('\0').to_owned())
         }
         None => (auth.username.unwrap_or_default(), auth.password.unwrap_or_default()),
@@ -193,7 +198,8 @@ mod tests {
 
     #[test]
     fn values_are_never_shown() {
-        let credentials = Credentials::parse(br#"{"auths": {"a.test": {"username": "u", "password": "canary"}}}"#).unwrap();
+        let credentials =
+            Credentials::parse(br#"{"auths": {"a.test": {"username": "u", "password": "canary"}}}"#).unwrap();
         assert!(!format!("{credentials:?}").contains("canary"));
         let error = Credentials::parse(br#"{"auths": {"a.test": "canary"}}"#).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("canary"));

@@ -15,7 +15,9 @@ pub enum RegistryError {
     TlsFailed { host: String, why: String },
     #[error("{host} is at {address}, a {kind} address, which is not allowed for this registry")]
     AddressRefused { host: String, address: IpAddr, kind: &'static str },
-    #[error("{host} asks for credentials for {what}: they are missing or wrong, or the repository does not exist")]
+    #[error(
+        "{host} asks for credentials for {what}: they are missing or wrong, or the repository does not exist"
+    )]
     Unauthorized { host: String, what: String },
     #[error("{host} forbids {what}")]
     Forbidden { host: String, what: String },
@@ -61,9 +63,8 @@ impl RegistryError {
     #[must_use]
     pub fn retry_after_seconds(&self) -> Option<u32> {
         match self {
-            Self::RateLimited { retry_after_seconds, .. } | Self::RegistryUnavailable { retry_after_seconds, .. } => {
-                *retry_after_seconds
-            }
+            Self::RateLimited { retry_after_seconds, .. }
+            | Self::RegistryUnavailable { retry_after_seconds, .. } => *retry_after_seconds,
             _ => None,
         }
     }
@@ -90,14 +91,15 @@ impl RegistryError {
                     }
                 };
             }
-            // io::Error hides the error it wraps from `source`.
-            let wrapped = current.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-            let tls = wrapped.and_then(|error| error.downcast_ref::<rustls::Error>());
-            if let Some(error) = tls.or_else(|| current.downcast_ref()) {
+            if let Some(error) = current.downcast_ref::<rustls::Error>() {
                 return Self::TlsFailed { host, why: line(&error.to_string()) };
             }
             innermost = current.to_string();
-            cause = current.source();
+            // io::Error hides the error it wraps from `source`.
+            cause = match current.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref()) {
+                Some(wrapped) => Some(wrapped),
+                None => current.source(),
+            };
         }
         if error.is_timeout() {
             return Self::TimedOut { host, why: "no connection in time".into() };

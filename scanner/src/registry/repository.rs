@@ -48,7 +48,8 @@ impl Repository {
         // Docker Hub's API has a host of its own.
         let api_host = if image.registry == "docker.io" { "registry-1.docker.io" } else { &image.registry };
         let base = format!("{scheme}://{api_host}/v2/{}/", image.repository);
-        let base: Url = base.parse().map_err(|_| RegistryError::HostUnknown { host: image.registry.clone() })?;
+        let base: Url =
+            base.parse().map_err(|_| RegistryError::HostUnknown { host: image.registry.clone() })?;
         Ok(Self {
             host: host(&base),
             name: image.repository.clone(),
@@ -69,7 +70,8 @@ impl Repository {
         headers.insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
         let response = self.get(&format!("manifests/{selector}"), headers, &what).await?;
         let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media_type = media_type.map(|value| value.split(';').next().unwrap_or(value).trim().to_ascii_lowercase());
+        let media_type =
+            media_type.map(|value| value.split(';').next().unwrap_or(value).trim().to_ascii_lowercase());
         if media_type.as_deref() == Some("text/html") {
             return Err(RegistryError::NotARegistry {
                 host: self.host.clone(),
@@ -111,10 +113,10 @@ impl Repository {
     /// Asks until there is an answer that is no momentary failure, or attempts are used up.
     async fn get(&self, path: &str, mut headers: HeaderMap, what: &str) -> Result<Response, RegistryError> {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let url = self.base.join(path).map_err(|_| RegistryError::NotFound {
-            host: self.host.clone(),
-            what: what.to_owned(),
-        })?;
+        let url = self
+            .base
+            .join(path)
+            .map_err(|_| RegistryError::NotFound { host: self.host.clone(), what: what.to_owned() })?;
         let mut attempt = 1;
         loop {
             let error = match self.authorized(&url, &headers, what).await {
@@ -130,20 +132,27 @@ impl Repository {
     }
 
     /// One answer; a challenge is answered once.
-    async fn authorized(&self, url: &Url, headers: &HeaderMap, what: &str) -> Result<Response, RegistryError> {
+    async fn authorized(
+        &self,
+        url: &Url,
+        headers: &HeaderMap,
+        what: &str,
+    ) -> Result<Response, RegistryError> {
         let known = self.authorization.lock().await.clone();
         let response = self.connection.get(url, headers, known.as_ref()).await?;
         if response.status() != StatusCode::UNAUTHORIZED || response.url().origin() != url.origin() {
             return self.accepted(response, what);
         }
-        let challenges = response.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+        let challenges =
+            response.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
         let Some(challenge) = challenge::parse(challenges) else { return self.accepted(response, what) };
         let answer = {
             let mut authorization = self.authorization.lock().await;
             // Another layer's request may have answered the same challenge meanwhile.
             if authorization.is_none() || *authorization == known {
                 *authorization =
-                    authenticate::answer(&self.connection, &challenge, self.credential.as_ref(), &self.name).await?;
+                    authenticate::answer(&self.connection, &challenge, self.credential.as_ref(), &self.name)
+                        .await?;
             }
             authorization.clone()
         };
