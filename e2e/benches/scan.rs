@@ -21,7 +21,9 @@ const NAMESPACE: &str = "default";
 #[allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 async fn main() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = Client::try_default().await.expect("a cluster: make cluster-up deploy, then eval \"$(make -s cluster-env)\"");
+    let client = Client::try_default()
+        .await
+        .expect("a cluster: make cluster-up deploy, then eval \"$(make -s cluster-env)\"");
     let variable = |name| std::env::var(name).expect("eval \"$(make -s cluster-env)\" first");
     let address = format!("http://{}", variable("REGISTRY_ADDRESS"));
     let http = reqwest::Client::new();
@@ -70,7 +72,11 @@ async fn main() {
     let max = times[RUNS - 1];
     println!("image: {:.1} MB compressed", size as f64 / 1e6);
     println!("pod that does nothing, created to Running: {:.2} s", floor.as_secs_f64());
-    println!("ScanJob created to Complete: median {:.2} s, max {:.2} s (goal < 5 s)", median.as_secs_f64(), max.as_secs_f64());
+    println!(
+        "ScanJob created to Complete: median {:.2} s, max {:.2} s (goal < 5 s)",
+        median.as_secs_f64(),
+        max.as_secs_f64()
+    );
 }
 
 /// How long a pod of the smallest image takes from creation to Running.
@@ -102,8 +108,14 @@ async fn idle_pod(client: &Client) -> Duration {
 async fn variant(http: &reqwest::Client, registry: &str, repository: &str, from: &str, to: &str) -> u64 {
     const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
     let base = format!("{registry}/v2/{repository}");
-    let manifest = http.get(format!("{base}/manifests/{from}")).header("accept", MANIFEST).send().await.expect("registry answers");
-    let mut manifest: Value = serde_json::from_slice(&manifest.bytes().await.expect("a body")).expect("a manifest: run make demo first");
+    let manifest = http
+        .get(format!("{base}/manifests/{from}"))
+        .header("accept", MANIFEST)
+        .send()
+        .await
+        .expect("registry answers");
+    let mut manifest: Value = serde_json::from_slice(&manifest.bytes().await.expect("a body"))
+        .expect("a manifest: run make demo first");
     let digest = manifest["config"]["digest"].as_str().expect("a configuration").to_owned();
     let config = http.get(format!("{base}/blobs/{digest}")).send().await.expect("registry answers");
     let mut config: Value = serde_json::from_slice(&config.bytes().await.expect("a body")).expect("JSON");
@@ -116,7 +128,12 @@ async fn variant(http: &reqwest::Client, registry: &str, repository: &str, from:
     let separator = if location.contains('?') { '&' } else { '?' };
     manifest["config"]["digest"] = json!(digest);
     manifest["config"]["size"] = json!(config.len());
-    let stored = http.put(format!("{location}{separator}digest={digest}")).body(config).send().await.expect("registry answers");
+    let stored = http
+        .put(format!("{location}{separator}digest={digest}"))
+        .body(config)
+        .send()
+        .await
+        .expect("registry answers");
     assert!(stored.status().is_success(), "{}", stored.status());
     let stored = http
         .put(format!("{base}/manifests/{to}"))

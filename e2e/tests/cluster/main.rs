@@ -3,9 +3,13 @@
 //! They share one cluster and one installation of Breakwater; each has a namespace of its own. `disruptive` ones break what others
 //! rely on and run alone, afterwards (`scripts/test` does that).
 
+#![allow(unreachable_pub, reason = "everything here is for this one binary")]
+
 mod bad_input;
 mod disruptive;
+mod intake;
 mod judging;
 mod permissions;
 mod pods;
 mod support;
+mod tenants;

@@ -20,7 +20,7 @@ use breakwater_core::Digest;
 use serde_json::{Value, json};
 
 pub const HOST: &str = "hostile.test:5600";
-const ADDRESS: &str = "192.168.234.1:5600";
+const PORT: u16 = 5600;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -36,8 +36,15 @@ pub struct Hostile {
 
 impl Hostile {
     pub async fn start() -> Self {
+        Self::start_at(PORT).await
+    }
+
+    /// At another port, so that tests do not meet.
+    pub async fn start_at(port: u16) -> Self {
         let authorizations = Arc::new(Mutex::new(Vec::new()));
-        let listener = tokio::net::TcpListener::bind(ADDRESS).await.expect("the address is free");
+        let listener = tokio::net::TcpListener::bind((crate::support::variable("HOST_ADDRESS"), port))
+            .await
+            .expect("the address is free");
         let app = Router::new()
             .route("/v2/", any(ping))
             .route("/v2/{*path}", any(answer))

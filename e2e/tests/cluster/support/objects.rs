@@ -1,10 +1,7 @@
 //! Objects as users would write them.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::{
-    Api, Client, Resource,
-    api::{DynamicObject, PostParams},
-};
+use kube::{Api, Client, Resource, api::PostParams};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -83,19 +80,4 @@ where
         .get(name)
         .await
         .unwrap_or_else(|error| panic!("cannot get {name}: {error}"))
-}
-
-/// Names a kind of ours for dynamic access.
-pub fn kind(kind: &str, plural: &str) -> kube::api::ApiResource {
-    kube::api::ApiResource {
-        group: "breakwater.dev".into(),
-        version: "v1alpha1".into(),
-        api_version: "breakwater.dev/v1alpha1".into(),
-        kind: kind.into(),
-        plural: plural.into(),
-    }
-}
-
-pub fn dynamic(client: &Client, namespace: &str, resource: &kube::api::ApiResource) -> Api<DynamicObject> {
-    Api::namespaced_with(client.clone(), namespace, resource)
 }

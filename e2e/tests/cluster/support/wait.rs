@@ -22,19 +22,3 @@ pub async fn eventually<T, S: Debug, F: Future<Output = Result<T, S>>>(
         }
     }
 }
-
-/// Watches that something stays so for a time.
-#[allow(clippy::disallowed_methods, reason = "tests wait for a real cluster")]
-pub async fn throughout<S: Debug, F: Future<Output = Result<(), S>>>(
-    what: &str,
-    time: Duration,
-    mut ask: impl FnMut() -> F,
-) {
-    let start = Instant::now();
-    while start.elapsed() < time {
-        if let Err(seen) = ask().await {
-            panic!("after {:?} no longer: {what}; seen: {seen:#?}", start.elapsed());
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
