@@ -43,7 +43,7 @@ impl<R: BufRead> BufRead for Counted<R> {
 
 enum Decoder<R: BufRead> {
     Plain(Counted<R>),
-    Gzip(MultiGzDecoder<Counted<R>>),
+    Gzip(Box<MultiGzDecoder<Counted<R>>>),
     #[allow(clippy::disallowed_types, reason = "this is the capped reader that the lint asks for")]
     Zstd(zstd::stream::read::Decoder<'static, Counted<R>>),
 }
@@ -96,7 +96,7 @@ impl<R: BufRead> Inflated<R> {
             || (magic.get(1..4) == Some(&[0x2a, 0x4d, 0x18]) && magic.first().is_some_and(|b| b >> 4 == 5));
         let counted = Counted { from, hash: Sha256::new(), count: 0 };
         let from = if is_gzip {
-            Decoder::Gzip(MultiGzDecoder::new(counted))
+            Decoder::Gzip(Box::new(MultiGzDecoder::new(counted)))
         } else if is_zstd {
             #[allow(clippy::disallowed_types, reason = "this is the capped reader that the lint asks for")]
             let mut decoder = zstd::stream::read::Decoder::with_buffer(counted)?;
