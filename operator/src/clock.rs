@@ -13,10 +13,10 @@ impl Clock {
         Utc::now()
     }
 
-    /// A clock that never goes back, for deadlines within this process.
+    /// A clock that never goes back, for deadlines within this process. Tests that pause the runtime's time pause it as well.
     #[must_use]
     #[allow(clippy::disallowed_methods, reason = "this is the door")]
     pub fn monotonic(self) -> std::time::Instant {
-        std::time::Instant::now()
+        tokio::time::Instant::now().into_std()
     }
 }

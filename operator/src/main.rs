@@ -7,7 +7,7 @@ use breakwater_operator::{
     clock::Clock,
     config::{self, Config},
     context::Context,
-    controllers,
+    controllers::{imagepolicy, runtimebaseline, scanjob},
     intake,
     inventory::Images,
     kube::{
@@ -19,6 +19,8 @@ use breakwater_operator::{
         shutdown::{self, GRACE, Tasks},
         tls,
     },
+    mitigation::Mitigation,
+    rescan,
     store::Store,
     workloads::Workloads,
 };
@@ -139,8 +141,15 @@ impl Rooms {
             () = stop.cancelled() => return Ok(()),
         }
         let mut tasks = Tasks::new(stop);
-        tasks.spawn("runtimebaseline", controllers::runtimebaseline::run(context, workloads, events));
-        let _ = (store, images);
+        let mitigation = Mitigation::new(context.clock);
+        let (c, w, i, l, e) = (&context, &workloads, &images, &leadership, &events);
+        tasks.spawn("scanjob", scanjob::run(c.clone(), store, w.clone(), i.clone(), l.clone(), e.clone()));
+        let policies = imagepolicy::run(c.clone(), w.clone(), i.clone(), mitigation.clone(), l.clone(), e.clone());
+        tasks.spawn("imagepolicy", policies);
+        tasks.spawn("runtimebaseline", runtimebaseline::run(c.clone(), w.clone(), e.clone()));
+        let rescans = rescan::run(c.clone(), w.clone(), i.clone(), l.clone());
+        tasks.spawn("rescan", async { anyhow::Ok(rescans.await) });
+        tasks.spawn("mitigation", mitigation.run(context, workloads, images, leadership, events));
         Ok(tasks.run(GRACE).await?)
     }
 }

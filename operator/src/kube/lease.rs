@@ -4,6 +4,9 @@
 //! the leader's time from when *they* saw the record change. Clocks of two machines are never compared. Every write carries the
 //! resourceVersion that was read, so two replicas cannot both win.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -225,33 +228,44 @@ impl Claim {
     async fn keep(&self, mut held: Held) -> Result<Held, LeaseError> {
         let mut delay = RENEW;
         loop {
+            let expired = self.expired();
+            tokio::pin!(expired);
             tokio::select! {
                 () = self.context.stop.cancelled() => return Ok(held),
+                () = &mut expired => return Err(LeaseError::Expired),
                 () = tokio::time::sleep(delay) => {}
             }
-            match self.write(Some(&held.lease), held.epoch, held.acquired).await {
+            let written = tokio::select! {
+                () = &mut expired => return Err(LeaseError::Expired),
+                written = self.write(Some(&held.lease), held.epoch, held.acquired) => written,
+            };
+            delay = match written {
                 Ok(lease) => {
                     held.lease = lease;
-                    delay = RENEW;
+                    RENEW
                 }
-                Err(Error::Api(kube::Error::Api(answer))) if answer.is_conflict() => {
-                    // Either somebody else wrote, or our own write took effect and its answer was lost.
-                    match self.look(None).await {
-                        Ok(Some(seen)) if self.is_ours(&seen.lease, held.epoch) => held.lease = seen.lease,
-                        Ok(_) => return Err(LeaseError::Taken),
-                        Err(error) => tracing::warn!(%error, "the lease could not be read"),
+                // Either somebody else wrote, or our own write took effect and its answer was lost.
+                Err(Error::Api(kube::Error::Api(answer))) if answer.is_conflict() => match self.look(None).await {
+                    Ok(Some(seen)) if self.is_ours(&seen.lease, held.epoch) => {
+                        held.lease = seen.lease;
+                        Duration::ZERO
                     }
-                    delay = Duration::ZERO;
-                }
+                    Ok(_) => return Err(LeaseError::Taken),
+                    Err(_) => POLL,
+                },
                 Err(error) => {
                     tracing::warn!(%error, "the lease was not renewed and is tried again");
-                    delay = POLL;
+                    POLL
                 }
-            }
-            let until = self.term.borrow().map(|term| term.until);
-            if until.is_none_or(|until| self.context.clock.monotonic() >= until) {
-                return Err(LeaseError::Expired);
-            }
+            };
+        }
+    }
+
+    /// Returns when the term ends, as it stands now.
+    async fn expired(&self) {
+        let until = self.term.borrow().map(|term| term.until);
+        if let Some(until) = until {
+            tokio::time::sleep_until(until.into()).await;
         }
     }
 
