@@ -117,7 +117,10 @@ mod tests {
             (("/status/authenticated", json!(false)), "TokenInvalid"),
             (("/status/audiences", json!(["https://kubernetes.default.svc"])), "TokenInvalid"),
             (("/status/audiences", json!([])), "TokenInvalid"),
-            (("/status/user/username", json!("system:serviceaccount:breakwater-system:default")), "NotAScanPod"),
+            (
+                ("/status/user/username", json!("system:serviceaccount:breakwater-system:default")),
+                "NotAScanPod",
+            ),
             (("/status/user/username", json!("system:serviceaccount:tenant:breakwater-scan")), "NotAScanPod"),
             (("/status/user/extra", json!({})), "NotAScanPod"),
         ] {
@@ -138,9 +141,11 @@ mod tests {
         assert_eq!(check(|pod| pod.metadata.uid = Some("another".into())), Err("PodGone"));
         assert_eq!(check(|pod| pod.status.as_mut().unwrap().phase = Some("Failed".into())), Err("PodGone"));
         assert_eq!(check(|pod| pod.metadata.owner_references = None), Err("JobUnknown"));
-        let uncontrolled = |pod: &mut Pod| pod.metadata.owner_references.as_mut().unwrap()[0].controller = None;
+        let uncontrolled =
+            |pod: &mut Pod| pod.metadata.owner_references.as_mut().unwrap()[0].controller = None;
         assert_eq!(check(uncontrolled), Err("JobUnknown"));
-        let of_another_kind = |pod: &mut Pod| pod.metadata.owner_references.as_mut().unwrap()[0].kind = "ReplicaSet".into();
+        let of_another_kind =
+            |pod: &mut Pod| pod.metadata.owner_references.as_mut().unwrap()[0].kind = "ReplicaSet".into();
         assert_eq!(check(of_another_kind), Err("JobUnknown"));
         assert_eq!(owner(None, &caller).map_err(|r| r.reason()), Err("PodGone"));
     }
@@ -162,7 +167,9 @@ mod tests {
         };
         assert_eq!(check(foreign_label), Err("JobUnknown"));
         let failed = |job: &mut Job| {
-            job.status = serde_json::from_value(json!({"conditions": [{"type": "Failed", "status": "True"}]})).unwrap();
+            job.status =
+                serde_json::from_value(json!({"conditions": [{"type": "Failed", "status": "True"}]}))
+                    .unwrap();
         };
         assert_eq!(check(failed), Err("JobFinished"));
         assert_eq!(asked(None, &owner).map_err(|r| r.reason()), Err("JobUnknown"));
@@ -170,7 +177,8 @@ mod tests {
 
     #[test]
     fn only_for_a_scan_job_that_waits_for_this_job() {
-        let asked = asked(Some(&fixtures::job()), &Owner { job: "scan-1".into(), uid: "job-uid".into() }).unwrap();
+        let asked =
+            asked(Some(&fixtures::job()), &Owner { job: "scan-1".into(), uid: "job-uid".into() }).unwrap();
         let check = |change: fn(&mut ScanJob)| {
             let mut scan_job = fixtures::scan_job();
             change(&mut scan_job);

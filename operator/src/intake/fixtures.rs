@@ -87,13 +87,13 @@ pub(crate) fn config_of(what: &str) -> Digest {
 /// Bytes of an image manifest; another `what` is another image.
 pub(crate) fn manifest(what: &str) -> Vec<u8> {
     let layer = json!({"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": Digest::of(what.as_bytes()), "size": 7});
-    json!({"schemaVersion": 2, "config": {"digest": config_of(what), "size": 2}, "layers": [layer]}).to_string().into_bytes()
+    json!({"schemaVersion": 2, "config": {"digest": config_of(what), "size": 2}, "layers": [layer]})
+        .to_string()
+        .into_bytes()
 }
 
 pub(crate) fn index_of(entries: &[(&Platform, &Digest)]) -> Vec<u8> {
-    let entry = |(platform, digest): &(&Platform, &Digest)| {
-        json!({"digest": digest, "size": 1, "platform": {"os": platform.os, "architecture": platform.architecture}})
-    };
+    let entry = |(platform, digest): &(&Platform, &Digest)| json!({"digest": digest, "size": 1, "platform": {"os": platform.os, "architecture": platform.architecture}});
     let manifests: Vec<Value> = entries.iter().map(entry).collect();
     json!({"schemaVersion": 2, "manifests": manifests}).to_string().into_bytes()
 }

@@ -52,7 +52,11 @@ impl Manifest {
         if raw.layers.len() > MAX_ENTRIES {
             return Err(Refusal::Malformed(format!("the manifest names more than {MAX_ENTRIES} layers")));
         }
-        let config = raw.config.digest.parse().map_err(|e| Refusal::Malformed(format!("the manifest's config: {e}")))?;
+        let config = raw
+            .config
+            .digest
+            .parse()
+            .map_err(|e| Refusal::Malformed(format!("the manifest's config: {e}")))?;
         Ok(Self { config })
     }
 }
@@ -102,7 +106,9 @@ mod tests {
 
     #[test]
     fn what_is_no_manifest_is_refused() {
-        for bad in ["", "<html>", "{}", r#"{"config": {"digest": "md5:0"}, "layers": []}"#, r#"{"manifests": []}"#] {
+        for bad in
+            ["", "<html>", "{}", r#"{"config": {"digest": "md5:0"}, "layers": []}"#, r#"{"manifests": []}"#]
+        {
             assert!(Manifest::parse(bad.as_bytes()).is_err(), "{bad}");
         }
         assert!(Index::parse(b"{\"manifests\": 3}").is_err());

@@ -28,7 +28,9 @@ use axum::{
 use breakwater_core::{
     Digest, Inventory,
     inventory::{MAX_INVENTORY, SCHEMA_VERSION},
-    scan::{INTAKE_AUDIENCE, INVENTORY_PATH, MAX_MANIFEST, OFFER_PATH, OUTCOME_PATH, Offer, OfferAnswer, Outcome},
+    scan::{
+        INTAKE_AUDIENCE, INVENTORY_PATH, MAX_MANIFEST, OFFER_PATH, OUTCOME_PATH, Offer, OfferAnswer, Outcome,
+    },
 };
 use breakwater_crds::{ScanJob, scanjob::ScanTarget};
 use k8s_openapi::api::{
@@ -79,11 +81,13 @@ struct Target {
 /// The endpoints, for [`serve`] and for tests.
 pub fn router(context: Context, store: Store) -> Router {
     let intake = Intake { context, store, large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)) };
-    let offer = async |State(intake): State<Intake>, request| intake.answer("offer", intake.offer(request)).await;
+    let offer =
+        async |State(intake): State<Intake>, request| intake.answer("offer", intake.offer(request)).await;
     let inventory = async |State(intake): State<Intake>, request| {
         intake.answer("inventory", intake.inventory(request)).await
     };
-    let outcome = async |State(intake): State<Intake>, request| intake.answer("outcome", intake.outcome(request)).await;
+    let outcome =
+        async |State(intake): State<Intake>, request| intake.answer("outcome", intake.outcome(request)).await;
     Router::new()
         .route(OFFER_PATH, post(offer))
         .route(INVENTORY_PATH, post(inventory))
@@ -92,7 +96,11 @@ pub fn router(context: Context, store: Store) -> Router {
 }
 
 impl Intake {
-    async fn answer<T>(&self, what: &'static str, work: impl Future<Output = Result<Json<T>, Refusal>>) -> Result<Json<T>, Refusal> {
+    async fn answer<T>(
+        &self,
+        what: &'static str,
+        work: impl Future<Output = Result<Json<T>, Refusal>>,
+    ) -> Result<Json<T>, Refusal> {
         let answer = tokio::time::timeout(REQUEST, work).await.unwrap_or(Err(Refusal::TimedOut));
         match &answer {
             Ok(_) => self.context.metrics.intake(what, "Accepted"),
@@ -156,7 +164,8 @@ impl Intake {
         }
         let image = outcome.image.clone();
         if outcome.failure.is_none() {
-            let offered = record::offered(&job, &image).ok_or_else(|| Refusal::NotOffered(image.to_string()))?;
+            let offered =
+                record::offered(&job, &image).ok_or_else(|| Refusal::NotOffered(image.to_string()))?;
             let mut inventories = Vec::new();
             for manifest in &offered.manifests {
                 let inventory = self.current(&manifest.digest).await?;
@@ -165,7 +174,8 @@ impl Intake {
             if let [_] = asked.question.images.as_slice() {
                 let target = outcome::target(&image, &offered, &inventories);
                 let scan_job = self.scan_job(&asked).await?.ok_or(Refusal::ScanJobGone)?;
-                apply_status(&self.context.client, FieldManager::Intake, &scan_job, &Target { target }).await?;
+                apply_status(&self.context.client, FieldManager::Intake, &scan_job, &Target { target })
+                    .await?;
             }
         }
         let ended = outcome::record(outcome, self.context.clock.now());
@@ -178,7 +188,8 @@ impl Intake {
     async fn current(&self, manifest: &Digest) -> Result<Option<Inventory>, Refusal> {
         match self.store.inventory(manifest).await {
             Ok(stored) => Ok(stored.filter(|inventory| {
-                inventory.schema_version == SCHEMA_VERSION && inventory.scanner.version == env!("CARGO_PKG_VERSION")
+                inventory.schema_version == SCHEMA_VERSION
+                    && inventory.scanner.version == env!("CARGO_PKG_VERSION")
             })),
             Err(StoreError::Damaged { .. }) => Ok(None),
             Err(error) => Err(error.into()),
@@ -187,7 +198,8 @@ impl Intake {
 
     /// Some nodes report a configuration's digest only: remember which manifest has it.
     async fn resolve_config(&self, image: &breakwater_core::inventory::ImageIdentity) -> Result<(), Refusal> {
-        let mut resolution = self.store.resolution(&image.config_digest).await.unwrap_or_default().unwrap_or_default();
+        let mut resolution =
+            self.store.resolution(&image.config_digest).await.unwrap_or_default().unwrap_or_default();
         if resolution.add(&image.platform, &image.digest) {
             let document = serde_json::to_vec(&resolution).map_err(|e| Refusal::Malformed(e.to_string()))?;
             self.store.put(&Key::Resolution(image.config_digest.clone()), &document).await?;
@@ -196,7 +208,10 @@ impl Intake {
     }
 
     async fn annotate(&self, asked: &Asked, patch: serde_json::Value) -> Result<(), Refusal> {
-        let manager = PatchParams { field_manager: Some(FieldManager::Intake.as_str().into()), ..PatchParams::default() };
+        let manager = PatchParams {
+            field_manager: Some(FieldManager::Intake.as_str().into()),
+            ..PatchParams::default()
+        };
         self.own::<Job>().patch_metadata(&asked.job, &manager, &Patch::Merge(patch)).await?;
         Ok(())
     }
@@ -206,7 +221,10 @@ impl Intake {
         let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         let token = token.filter(|token| !token.is_empty()).ok_or(Refusal::TokenMissing)?;
         let review = TokenReview {
-            spec: TokenReviewSpec { token: Some(token.into()), audiences: Some(vec![INTAKE_AUDIENCE.into()]) },
+            spec: TokenReviewSpec {
+                token: Some(token.into()),
+                audiences: Some(vec![INTAKE_AUDIENCE.into()]),
+            },
             ..TokenReview::default()
         };
         let review = Api::all(self.context.client.clone()).create(&PostParams::default(), &review).await?;

@@ -32,7 +32,11 @@ pub(super) fn accept(question: &Question, offer: &Offer) -> Result<Accepted, Ref
     if offer.absent.iter().any(|platform| !question.platforms.contains(platform)) {
         return Err(Refusal::Malformed("a platform is called absent that was not asked for".into()));
     }
-    let index = offer.index.as_deref().map(|bytes| Ok::<_, Refusal>((Digest::of(bytes), Index::parse(bytes)?))).transpose()?;
+    let index = offer
+        .index
+        .as_deref()
+        .map(|bytes| Ok::<_, Refusal>((Digest::of(bytes), Index::parse(bytes)?)))
+        .transpose()?;
     if index.is_none() && offer.manifests.len() > 1 {
         return Err(Refusal::Malformed("several manifests and no index that names them".into()));
     }
@@ -45,7 +49,8 @@ pub(super) fn accept(question: &Question, offer: &Offer) -> Result<Accepted, Ref
         }
         let digest = Digest::of(&manifest.bytes);
         if let Some((_, index)) = index.as_ref().filter(|(_, index)| !index.names(&digest)) {
-            let named: Vec<String> = index.manifests.iter().take(8).map(|(_, digest)| digest.short()).collect();
+            let named: Vec<String> =
+                index.manifests.iter().take(8).map(|(_, digest)| digest.short()).collect();
             return Err(Refusal::DigestMismatch { expected: named.join(" or "), actual: digest.to_string() });
         }
         let config = Manifest::parse(&manifest.bytes)?.config;
@@ -96,7 +101,8 @@ mod tests {
         let bytes = manifest("app");
         let accepted = accept(&question, &fixtures::offer(&bytes)).unwrap();
         let amd64 = Platform::linux("amd64");
-        let only = OfferedManifest { platform: amd64.clone(), digest: Digest::of(&bytes), config: config_of("app") };
+        let only =
+            OfferedManifest { platform: amd64.clone(), digest: Digest::of(&bytes), config: config_of("app") };
         assert_eq!(accepted.offered.manifests, [only]);
         assert_eq!(accepted.resolution, None);
 

@@ -23,7 +23,8 @@ pub(super) fn read(body: &[u8]) -> Result<PostedInventory, Refusal> {
     if count(b',', &json) > MAX_COMMAS {
         return Err(Refusal::Malformed("the inventory has too many entries".into()));
     }
-    serde_json::from_slice(&json).map_err(|e| Refusal::Malformed(format!("the inventory cannot be read: {e}")))
+    serde_json::from_slice(&json)
+        .map_err(|e| Refusal::Malformed(format!("the inventory cannot be read: {e}")))
 }
 
 fn count(byte: u8, bytes: &[u8]) -> usize {
@@ -82,27 +83,35 @@ fn clean(inventory: &mut Inventory) {
         }
     };
     for package in &mut inventory.packages {
-        [&mut package.name, &mut package.version, &mut package.ecosystem, &mut package.purl, &mut package.path].map(line);
+        [
+            &mut package.name,
+            &mut package.version,
+            &mut package.ecosystem,
+            &mut package.purl,
+            &mut package.path,
+        ]
+        .into_iter()
+        .for_each(line);
         package.licenses.truncate(16);
         package.licenses.iter_mut().for_each(line);
         if let Some(source) = &mut package.source {
-            [&mut source.name, &mut source.version].map(line);
+            [&mut source.name, &mut source.version].into_iter().for_each(line);
         }
     }
     for software in &mut inventory.software {
-        [&mut software.name, &mut software.path].map(line);
+        [&mut software.name, &mut software.path].into_iter().for_each(line);
     }
     for secret in &mut inventory.secrets {
-        [&mut secret.rule, &mut secret.path, &mut secret.fingerprint].map(line);
+        [&mut secret.rule, &mut secret.path, &mut secret.fingerprint].into_iter().for_each(line);
     }
     for entry in &mut inventory.unanalysed {
-        [&mut entry.path, &mut entry.reason].map(line);
+        [&mut entry.path, &mut entry.reason].into_iter().for_each(line);
     }
     inventory.layers.iter_mut().for_each(|layer| line(&mut layer.created_by));
     if let Some(os) = &mut inventory.os {
-        [&mut os.id, &mut os.version, &mut os.name].map(line);
+        [&mut os.id, &mut os.version, &mut os.name].into_iter().for_each(line);
     }
-    [&mut inventory.scanner.name, &mut inventory.scanner.version].map(line);
+    [&mut inventory.scanner.name, &mut inventory.scanner.version].into_iter().for_each(line);
     let config = &mut inventory.config;
     line(&mut config.user);
     for list in [
@@ -165,7 +174,13 @@ mod tests {
         let good = serde_json::to_vec(&fixtures::posted("app")).unwrap();
         assert_eq!(read(&frame(&good)).unwrap(), fixtures::posted("app"));
         let commas = format!("[{}]", "0,".repeat(MAX_COMMAS + 1));
-        for bad in [good.clone(), frame(b"{}"), frame(&vec![b' '; MAX_INVENTORY + 1]), frame(commas.as_bytes()), vec![]] {
+        for bad in [
+            good.clone(),
+            frame(b"{}"),
+            frame(&vec![b' '; MAX_INVENTORY + 1]),
+            frame(commas.as_bytes()),
+            vec![],
+        ] {
             assert_eq!(read(&bad).unwrap_err().reason(), "Malformed");
         }
     }

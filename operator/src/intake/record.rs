@@ -36,18 +36,18 @@ pub struct Ended {
 
 /// What the Job offered for `image`.
 #[must_use]
-pub fn offered(job: &Job, image: &ImageReference) -> Option<Offered> {
+pub(crate) fn offered(job: &Job, image: &ImageReference) -> Option<Offered> {
     read(job, &offer_key(image))
 }
 
 /// How the scan of `image` ended in this Job.
 #[must_use]
-pub fn ended(job: &Job, image: &ImageReference) -> Option<Ended> {
+pub(crate) fn ended(job: &Job, image: &ImageReference) -> Option<Ended> {
     read(job, &outcome_key(image))
 }
 
 /// The patch that records an offer: a few hundred bytes per platform.
-pub(super) fn offer_patch(image: &ImageReference, offered: &Offered) -> Value {
+pub(crate) fn offer_patch(image: &ImageReference, offered: &Offered) -> Value {
     patch(offer_key(image), offered)
 }
 

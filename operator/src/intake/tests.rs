@@ -8,17 +8,23 @@ use breakwater_core::{
     Digest,
     inventory::MAX_INVENTORY,
     scan::{
-        FailureReason, INVENTORY_PATH, MAX_MANIFEST, OFFER_PATH, OUTCOME_PATH, OfferAnswer, Outcome, ScanFailure, ScanStage,
+        FailureReason, INVENTORY_PATH, MAX_MANIFEST, OFFER_PATH, OUTCOME_PATH, OfferAnswer, Outcome,
+        ScanFailure, ScanStage,
     },
 };
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::{
-    MAX_OFFER, fixtures::{self, IMAGE},
+    MAX_OFFER,
+    fixtures::{self, IMAGE},
     record, router,
 };
-use crate::{config::Config, context::Context, store::{Store, fake_api::FakeApi}};
+use crate::{
+    config::Config,
+    context::Context,
+    store::{Store, fake_api::FakeApi},
+};
 
 const REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
 const POD: &str = "/api/v1/namespaces/breakwater-system/pods/scan-1-abcde";
@@ -117,7 +123,8 @@ async fn a_stored_inventory_is_not_replaced_by_another_job() {
     forged.inventory.packages.clear();
     let body = zstd::bulk::compress(&serde_json::to_vec(&forged).unwrap(), 3).unwrap();
     assert_eq!(post(&api, INVENTORY_PATH, body).await.0, StatusCode::OK);
-    let stored = Store::of_config_maps(&api).inventory(&Digest::of(&fixtures::manifest("app"))).await.unwrap();
+    let stored =
+        Store::of_config_maps(&api).inventory(&Digest::of(&fixtures::manifest("app"))).await.unwrap();
     assert_eq!(stored.unwrap().packages.len(), 1);
 }
 

@@ -12,10 +12,7 @@ use kube::{
     api::{DeleteParams, ListParams, PartialObjectMeta, Patch, PatchParams},
 };
 
-use super::{
-    Key, Room, StoreError, Written, codec,
-    key::prefix,
-};
+use super::{Key, Room, StoreError, Written, codec, key::prefix};
 use crate::clock::Clock;
 
 /// On every object: which room it belongs to. What is listed is selected by it.
@@ -83,8 +80,10 @@ impl ConfigMaps {
         let damaged = |reason: &str| StoreError::Damaged { key: key.clone(), reason: reason.to_owned() };
         let Some(head) = self.api.get_opt(&key.object_name()).await? else { return Ok(None) };
         let annotation = |name: &str| head.annotations().get(name).cloned().unwrap_or_default();
-        let content: Digest = annotation(CONTENT).parse().map_err(|_| damaged("it does not name its content"))?;
-        let chunks: usize = annotation(CHUNKS).parse().map_err(|_| damaged("it does not count its chunks"))?;
+        let content: Digest =
+            annotation(CONTENT).parse().map_err(|_| damaged("it does not name its content"))?;
+        let chunks: usize =
+            annotation(CHUNKS).parse().map_err(|_| damaged("it does not count its chunks"))?;
         if chunks > MAX_TOTAL as usize / MAX_OBJECT {
             return Err(damaged("it claims more chunks than the store may hold"));
         }

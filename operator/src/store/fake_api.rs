@@ -2,7 +2,7 @@
 //! in pages, and a record of every write.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     sync::{Arc, Mutex},
 };
@@ -21,6 +21,8 @@ struct State {
     objects: BTreeMap<String, Value>,
     writes: Vec<String>,
     revision: u64,
+    /// Keys of `status` that a field manager said last, by path and manager.
+    said: BTreeMap<(String, String), BTreeSet<String>>,
     /// Answers to `POST` of reviews, by path.
     reviews: BTreeMap<String, Value>,
 }
@@ -109,6 +111,9 @@ impl FakeApi {
                     .is_some_and(|kind| kind.to_str().unwrap_or_default().contains("apply-patch"));
                 match state.objects.get(&path).cloned() {
                     Some(mut object) => {
+                        if is_apply {
+                            state.take_back(&path, uri.query().unwrap_or_default(), &sent, &mut object);
+                        }
                         merge(&mut object, &sent);
                         let object = state.write(&path, object);
                         respond(StatusCode::OK, &object)
@@ -130,6 +135,16 @@ impl FakeApi {
 }
 
 impl State {
+    /// What a manager said before and leaves out now is removed.
+    fn take_back(&mut self, path: &str, manager: &str, sent: &Value, object: &mut Value) {
+        let now: BTreeSet<String> =
+            sent["status"].as_object().map(|s| s.keys().cloned().collect()).unwrap_or_default();
+        let before = self.said.insert((path.to_owned(), manager.to_owned()), now.clone()).unwrap_or_default();
+        if let Some(status) = object["status"].as_object_mut() {
+            status.retain(|key, _| now.contains(key) || !before.contains(key));
+        }
+    }
+
     fn write(&mut self, path: &str, mut object: Value) -> Value {
         self.revision += 1;
         object["metadata"]["resourceVersion"] = json!(self.revision.to_string());
@@ -175,7 +190,10 @@ fn list(state: &State, path: &str, query: Option<&str>) -> Value {
     let mut found = state
         .objects
         .iter()
-        .filter(|(at, _)| at.starts_with(&prefix) || at.contains(&format!("/{everywhere}/")) && !path.contains("/namespaces/"))
+        .filter(|(at, _)| {
+            at.starts_with(&prefix)
+                || at.contains(&format!("/{everywhere}/")) && !path.contains("/namespaces/")
+        })
         .filter(|(at, object)| **at > after && selects(&selector, &object["metadata"]["labels"]));
     let page: Vec<_> = found.by_ref().take(limit).collect();
     let token = found.next().and_then(|_| page.last()).map(|(at, _)| (*at).clone());
@@ -187,10 +205,12 @@ fn list(state: &State, path: &str, query: Option<&str>) -> Value {
 }
 
 fn selects(selector: &str, labels: &Value) -> bool {
-    selector.split(',').filter(|term| !term.is_empty()).all(|term| match (term.strip_prefix('!'), term.split_once('=')) {
-        (Some(absent), _) => labels[absent].is_null(),
-        (None, Some((key, value))) => labels[key] == value,
-        (None, None) => !labels[term].is_null(),
+    selector.split(',').filter(|term| !term.is_empty()).all(|term| {
+        match (term.strip_prefix('!'), term.split_once('=')) {
+            (Some(absent), _) => labels[absent].is_null(),
+            (None, Some((key, value))) => labels[key] == value,
+            (None, None) => !labels[term].is_null(),
+        }
     })
 }
 
@@ -205,4 +225,3 @@ fn failure(status: StatusCode, reason: &str) -> Response<Body> {
         &json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "message": reason, "code": status.as_u16()}),
     )
 }
-

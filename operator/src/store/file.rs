@@ -38,9 +38,7 @@ impl Directory {
 
     pub(super) async fn list(&self, room: Room) -> Result<Vec<Key>, StoreError> {
         let files = self.files.list(Some(&Path::from(room.name())));
-        let key = |file: object_store::ObjectMeta| {
-            room.key(file.location.filename()?.strip_suffix(SUFFIX)?)
-        };
+        let key = |file: object_store::ObjectMeta| room.key(file.location.filename()?.strip_suffix(SUFFIX)?);
         Ok(files.try_filter_map(async |file| Ok(key(file))).try_collect().await?)
     }
 

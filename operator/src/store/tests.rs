@@ -4,7 +4,9 @@ use breakwater_core::Digest;
 use serde_json::json;
 
 use super::{
-    Key, MAX_DOCUMENT, Place, Room, Store, StoreError, Written, configmap::{ConfigMaps, MAX_TOTAL}, fake_api::FakeApi,
+    Key, MAX_DOCUMENT, Place, Room, Store, StoreError, Written,
+    configmap::{ConfigMaps, MAX_TOTAL},
+    fake_api::FakeApi,
     file::Directory,
 };
 use crate::clock::Clock;

@@ -18,12 +18,16 @@ struct Document {
 /// A docker `config.json` with the entries of `registry` alone; `None` if no secret has one. The first secret that names a key wins, as the
 /// kubelet does it. Fields that no registry needs are dropped.
 #[must_use]
-pub fn config_for<'a>(secrets: impl IntoIterator<Item = &'a Secret>, registry: &str) -> Option<Vec<u8>> {
+pub(super) fn config_for<'a>(
+    secrets: impl IntoIterator<Item = &'a Secret>,
+    registry: &str,
+) -> Option<Vec<u8>> {
     let mut auths: BTreeMap<String, Value> = BTreeMap::new();
     for (key, entry) in secrets.into_iter().flat_map(entries) {
         if host(&key) == registry {
             let fields = ["auth", "username", "password", "identitytoken", "registrytoken"];
-            let kept = fields.into_iter().filter_map(|field| Some((field.to_owned(), entry.get(field)?.clone())));
+            let kept =
+                fields.into_iter().filter_map(|field| Some((field.to_owned(), entry.get(field)?.clone())));
             auths.entry(key).or_insert_with(|| kept.collect::<Map<_, _>>().into());
         }
     }
@@ -32,7 +36,9 @@ pub fn config_for<'a>(secrets: impl IntoIterator<Item = &'a Secret>, registry: &
 
 /// The entries of a `dockerconfigjson` or legacy `dockercfg` Secret; none if it is neither.
 fn entries(secret: &Secret) -> Vec<(String, Map<String, Value>)> {
-    let data = |key: &str| secret.data.as_ref()?.get(key).map(|bytes| bytes.0.as_slice()).filter(|b| b.len() <= MAX_SECRET);
+    let data = |key: &str| {
+        secret.data.as_ref()?.get(key).map(|bytes| bytes.0.as_slice()).filter(|b| b.len() <= MAX_SECRET)
+    };
     let document = match (data(".dockerconfigjson"), data(".dockercfg")) {
         (Some(bytes), _) => serde_json::from_slice(bytes).ok(),
         (None, Some(bytes)) => serde_json::from_slice(bytes).ok().map(|auths| Document { auths }),
@@ -69,12 +75,18 @@ mod tests {
     #[test]
     fn only_the_one_registrys_entries_leave() {
         let secrets = [
-            secret(".dockerconfigjson", json!({"auths": {
+            secret(
+                ".dockerconfigjson",
+                json!({"auths": {
                 "registry.test:5000": {"auth": "YTpi", "email": "a@b"},
                 "https://registry.test:5000/team": {"username": "t", "password": "p"},
                 "other.test": {"auth": "canary"},
-            }, "credHelpers": {"x": "canary"}})),
-            secret(".dockercfg", json!({"registry.test:5000": {"auth": "second"}, "https://index.docker.io/v1/": {"auth": "hub"}})),
+            }, "credHelpers": {"x": "canary"}}),
+            ),
+            secret(
+                ".dockercfg",
+                json!({"registry.test:5000": {"auth": "second"}, "https://index.docker.io/v1/": {"auth": "hub"}}),
+            ),
             secret("unrelated", json!({"auths": {"registry.test:5000": {"auth": "canary"}}})),
         ];
         let found = config(&secrets, "registry.test:5000");
@@ -86,7 +98,10 @@ mod tests {
             }})
         );
         assert!(!found.to_string().contains("canary"));
-        assert_eq!(config(&secrets, "docker.io"), json!({"auths": {"https://index.docker.io/v1/": {"auth": "hub"}}}));
+        assert_eq!(
+            config(&secrets, "docker.io"),
+            json!({"auths": {"https://index.docker.io/v1/": {"auth": "hub"}}})
+        );
         assert_eq!(config(&secrets, "registry.test"), Value::Null, "another port is another registry");
     }
 

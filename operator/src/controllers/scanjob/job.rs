@@ -72,7 +72,7 @@ pub struct Template {
 
 /// The name of an attempt's Job. `requested` is the value of the requested-at annotation that started the run.
 #[must_use]
-pub fn name(scan_job_uid: &str, requested: Option<&str>, attempt: u32) -> String {
+pub(super) fn name(scan_job_uid: &str, requested: Option<&str>, attempt: u32) -> String {
     let run = format!("{scan_job_uid}\n{}", requested.unwrap_or_default());
     format!("scan-{}-{attempt}", Digest::of(run.as_bytes()).short())
 }
@@ -93,7 +93,8 @@ pub fn build(template: &Template, order: &Order) -> Job {
         ("cluster-autoscaler.kubernetes.io/safe-to-evict".to_owned(), "true".to_owned()),
     ]);
     let registry = order.question.images.first().map(|image| image.registry.clone()).unwrap_or_default();
-    let facts = [(REQUESTER, order.requester.clone()), (REGISTRY, registry), (ATTEMPT, order.attempt.to_string())];
+    let facts =
+        [(REQUESTER, order.requester.clone()), (REGISTRY, registry), (ATTEMPT, order.attempt.to_string())];
     Job {
         metadata: ObjectMeta {
             name: Some(order.name.clone()),
@@ -142,11 +143,7 @@ fn pod(template: &Template, order: &Order) -> PodSpec {
             name: "ca".into(),
             config_map: Some(ConfigMapVolumeSource {
                 name: CA.into(),
-                items: Some(vec![KeyToPath {
-                    key: "ca.crt".into(),
-                    path: file(pod::CA_FILE),
-                    mode: None,
-                }]),
+                items: Some(vec![KeyToPath { key: "ca.crt".into(), path: file(pod::CA_FILE), mode: None }]),
                 ..ConfigMapVolumeSource::default()
             }),
             ..Volume::default()
@@ -234,7 +231,7 @@ fn file(path: &str) -> String {
 
 /// The Job's Secret: files by the names that the scan pod expects. Owned by the Job, and gone with it.
 #[must_use]
-pub fn secret(job: &Job, files: BTreeMap<String, Vec<u8>>) -> Secret {
+pub(super) fn secret(job: &Job, files: BTreeMap<String, Vec<u8>>) -> Secret {
     let owner = job.controller_owner_ref(&()).map(|owner| OwnerReference { controller: None, ..owner });
     Secret {
         metadata: ObjectMeta {
@@ -268,8 +265,15 @@ pub fn requester(job: &Job) -> Option<(String, String)> {
 
 /// The registry that the Job asks.
 #[must_use]
-pub fn registry(job: &Job) -> Option<&str> {
+pub(super) fn registry(job: &Job) -> Option<&str> {
     job.annotations().get(REGISTRY).map(String::as_str)
+}
+
+/// Whether a Secret of the Job's name is mounted.
+#[must_use]
+pub(super) fn has_secret(job: &Job) -> bool {
+    let volumes = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref()?.volumes.as_ref());
+    volumes.is_some_and(|all| all.iter().any(|volume| volume.secret.is_some()))
 }
 
 /// How a Job ended.
@@ -285,8 +289,10 @@ pub struct Ending {
 #[must_use]
 pub fn ended(job: &Job) -> Option<Ending> {
     let conditions = job.status.as_ref()?.conditions.as_ref()?;
-    let is_ending = |kind: &str| matches!(kind, "Complete" | "Failed" | "SuccessCriteriaMet" | "FailureTarget");
-    let condition = conditions.iter().find(|condition| is_ending(&condition.type_) && condition.status == "True")?;
+    let is_ending =
+        |kind: &str| matches!(kind, "Complete" | "Failed" | "SuccessCriteriaMet" | "FailureTarget");
+    let condition =
+        conditions.iter().find(|condition| is_ending(&condition.type_) && condition.status == "True")?;
     let since = condition.last_transition_time.as_ref();
     Some(Ending {
         succeeded: matches!(condition.type_.as_str(), "Complete" | "SuccessCriteriaMet"),
@@ -297,7 +303,7 @@ pub fn ended(job: &Job) -> Option<Ending> {
 
 /// Whether the Job's pods are gone or going: it holds no place any more.
 #[must_use]
-pub fn finished(job: &Job) -> bool {
+pub(super) fn finished(job: &Job) -> bool {
     let conditions = job.status.as_ref().and_then(|status| status.conditions.as_ref());
     conditions.is_some_and(|all| {
         all.iter().any(|c| matches!(c.type_.as_str(), "Complete" | "Failed") && c.status == "True")
@@ -306,7 +312,7 @@ pub fn finished(job: &Job) -> bool {
 
 /// `timeout`, bounded by the operator's, in whole seconds.
 #[must_use]
-pub fn timeout_seconds(timeout: chrono::TimeDelta, longest: Duration) -> u32 {
+pub(super) fn timeout_seconds(timeout: chrono::TimeDelta, longest: Duration) -> u32 {
     let asked = u64::try_from(timeout.num_seconds()).unwrap_or(1);
     u32::try_from(asked.clamp(1, longest.as_secs().max(1))).unwrap_or(u32::MAX)
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 /// A ScanJob that could start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
+pub(super) struct Waiting {
     pub uid: String,
     pub namespace: String,
     pub registry: String,
@@ -19,7 +19,7 @@ pub struct Waiting {
 
 /// A place that is taken: an unfinished Job, or one that is about to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Active {
+pub(super) struct Active {
     /// Of the ScanJob.
     pub uid: String,
     pub namespace: String,
@@ -28,7 +28,7 @@ pub struct Active {
 
 /// The most unfinished Jobs, in all and of one registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub(super) struct Limits {
     pub jobs: usize,
     pub per_registry: usize,
 }
@@ -38,7 +38,7 @@ pub struct Limits {
 /// By trigger (Admission, NewImage, Manual, Schedule); among equals the namespace that has the fewest at work, then the higher priority, then
 /// the older. A registry that is at its limit delays nobody who asks another one.
 #[must_use]
-pub fn admit(mut waiting: Vec<Waiting>, active: &[Active], limits: Limits) -> Vec<String> {
+pub(super) fn admit(mut waiting: Vec<Waiting>, active: &[Active], limits: Limits) -> Vec<String> {
     let running: BTreeSet<&str> = active.iter().map(|active| active.uid.as_str()).collect();
     waiting.retain(|waiting| !running.contains(waiting.uid.as_str()));
     waiting.sort_by(|a, b| {
@@ -57,7 +57,8 @@ pub fn admit(mut waiting: Vec<Waiting>, active: &[Active], limits: Limits) -> Ve
         let open = |w: &&Waiting| registries.get(&w.registry).copied().unwrap_or(0) < limits.per_registry;
         let at_work = |w: &Waiting| namespaces.get(&w.namespace).copied().unwrap_or(0);
         // The first of the least busy namespace: `min_by_key` keeps the earlier of equals, and they are sorted.
-        let next = waiting.iter().enumerate().filter(|(_, w)| open(w)).min_by_key(|(_, w)| (w.trigger, at_work(w)));
+        let next =
+            waiting.iter().enumerate().filter(|(_, w)| open(w)).min_by_key(|(_, w)| (w.trigger, at_work(w)));
         let Some(index) = next.map(|(index, _)| index) else { break };
         let next = waiting.remove(index);
         *namespaces.entry(next.namespace).or_default() += 1;
@@ -107,7 +108,8 @@ mod tests {
 
     #[test]
     fn namespaces_take_turns() {
-        let mut all: Vec<Waiting> = (0..10).map(|n| waiting(&format!("a{n}"), "a", Trigger::Manual, 100 - n)).collect();
+        let mut all: Vec<Waiting> =
+            (0..10).map(|n| waiting(&format!("a{n}"), "a", Trigger::Manual, 100 - n)).collect();
         all.push(waiting("b0", "b", Trigger::Manual, 1));
         all.push(waiting("b1", "b", Trigger::Manual, 0));
         assert_eq!(admit(all.clone(), &[], LIMITS), ["a0", "b0", "a1", "b1", "a2"]);

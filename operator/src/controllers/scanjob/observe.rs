@@ -1,0 +1,199 @@
+//! Everything a plan needs to know of one ScanJob. Caches first; the API server for what the spec names; the store for what was found.
+
+use std::sync::Arc;
+
+use breakwater_core::{Digest, scan::Question};
+use breakwater_crds::{
+    ScanJob,
+    scanjob::{ImageEntry, Trigger},
+    validation::{Problems, Scan},
+};
+use chrono::{DateTime, Utc};
+use k8s_openapi::api::batch::v1::Job;
+use kube::ResourceExt as _;
+
+use super::{
+    Controller, ScanJobError,
+    answer::{Manifest, Totals, together, totals},
+    asking::{Asking, Failure, Hindrance, resolve, was_named},
+    job,
+    places::{attempts, trigger, waiting},
+    stage::{ImageOutcome, Stage, requested, stage},
+    status::image_entry,
+};
+use crate::intake::record;
+
+/// What is known of a ScanJob at one moment.
+pub(super) struct Facts {
+    pub(super) scan_job: Arc<ScanJob>,
+    pub(super) trigger: Trigger,
+    pub(super) now: DateTime<Utc>,
+    pub(super) turn: Turn,
+    /// All its Jobs.
+    pub(super) jobs: Vec<Arc<Job>>,
+}
+
+/// Whose turn it is, and what that turn needs.
+pub(super) enum Turn {
+    Invalid(Problems),
+    Finished,
+    Suspended,
+    /// It could start, but for this.
+    Hindered(Hindrance),
+    Queued,
+    /// It has a place.
+    Start {
+        attempt: u32,
+        name: String,
+        asking: Asking,
+    },
+    Running {
+        attempt: u32,
+        job: String,
+        ended: u32,
+        images: Option<u32>,
+        lacks: Option<(Arc<Job>, Asking)>,
+    },
+    BackOff {
+        attempt: u32,
+        until: DateTime<Utc>,
+        failure: breakwater_core::scan::ScanFailure,
+    },
+    Answered {
+        attempt: u32,
+        outcomes: Vec<ImageOutcome>,
+        found: Found,
+    },
+}
+
+/// What an answered ScanJob's images contain.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) totals: Totals,
+    pub(super) entries: Vec<ImageEntry>,
+    /// Platforms asked for by name that an image does not have.
+    pub(super) absent: Vec<String>,
+    pub(super) one_image: bool,
+}
+
+pub(super) async fn observe(controller: &Controller, scan_job: Arc<ScanJob>) -> Result<Facts, ScanJobError> {
+    let context = &controller.context;
+    let rules = controller.rules();
+    let uid = scan_job.uid().unwrap_or_default();
+    let jobs = controller.places.jobs_of(&uid);
+    let starting = controller.places.is_starting(&uid, rules.instant);
+    let max_attempts = attempts(&scan_job, rules.max_attempts);
+    let at = stage(&scan_job, &jobs, starting, max_attempts, rules.now);
+    let scan = scan_job.validate(&context.namespace);
+    let turn = match (at, scan) {
+        (Stage::Finished, _) => Turn::Finished,
+        (_, Err(problems)) => Turn::Invalid(problems),
+        (Stage::Suspended, Ok(_)) => Turn::Suspended,
+        (Stage::BackOff { attempt, until, failure }, Ok(_)) => Turn::BackOff { attempt, until, failure },
+        (Stage::Due { attempt }, Ok(scan)) => due(controller, &scan_job, &scan, attempt).await?,
+        (Stage::Running { attempt, job, ended }, Ok(scan)) => {
+            running(controller, &scan_job, &scan, &jobs, Stage::Running { attempt, job, ended }).await?
+        }
+        (Stage::Answered { attempt, job, outcomes }, Ok(scan)) => {
+            let found = found(controller, job.as_deref(), &outcomes, &scan).await?;
+            Turn::Answered { attempt, outcomes, found }
+        }
+    };
+    let trigger = trigger(&scan_job, &context.namespace);
+    Ok(Facts { trigger, now: rules.now, turn, jobs, scan_job })
+}
+
+async fn due(
+    controller: &Controller,
+    scan_job: &ScanJob,
+    scan: &Scan,
+    attempt: u32,
+) -> Result<Turn, ScanJobError> {
+    let (context, places) = (&controller.context, &controller.places);
+    let uid = scan_job.uid().unwrap_or_default();
+    let namespace = scan_job.namespace().unwrap_or_default();
+    let asking = match resolve(context, &controller.workloads, &namespace, &uid, scan).await {
+        Ok(asking) => asking,
+        Err(Failure::Hindered(hindrance)) => {
+            places.step_aside(&uid);
+            return Ok(Turn::Hindered(hindrance));
+        }
+        Err(Failure::Api(error)) => {
+            places.step_aside(&uid);
+            return Err(error.into());
+        }
+    };
+    let name = job::name(&uid, requested(scan_job).as_deref(), attempt);
+    let registry = asking.question.images.first().map(|image| image.registry.clone()).unwrap_or_default();
+    let asks = waiting(scan_job, &context.namespace, registry);
+    if places.take(&asks, &name, &controller.rules()) {
+        Ok(Turn::Start { attempt, name, asking })
+    } else {
+        Ok(Turn::Queued)
+    }
+}
+
+/// A Job whose Secret was not made, because the operator was killed in between, still lacks it.
+async fn running(
+    controller: &Controller,
+    scan_job: &ScanJob,
+    scan: &Scan,
+    jobs: &[Arc<Job>],
+    stage: Stage,
+) -> Result<Turn, ScanJobError> {
+    let Stage::Running { attempt, job, ended } = stage else { return Ok(Turn::Queued) };
+    let ours = jobs.iter().find(|known| known.name_any() == job);
+    let images = ours.and_then(|job| job::question(job)).map(|question| question.images.len());
+    let said = scan_job.status.as_ref().and_then(|status| status.job_ref.as_ref());
+    let mut lacks = None;
+    if let Some(ours) = ours.filter(|ours| job::has_secret(ours) && said.is_none_or(|said| said.name != job))
+    {
+        let uid = scan_job.uid().unwrap_or_default();
+        let namespace = scan_job.namespace().unwrap_or_default();
+        if let Ok(asking) = resolve(&controller.context, &controller.workloads, &namespace, &uid, scan).await
+        {
+            lacks = Some((ours.clone(), asking));
+        }
+    }
+    Ok(Turn::Running { attempt, job, ended, images: images.and_then(|n| u32::try_from(n).ok()), lacks })
+}
+
+/// Image by image, so that only one inventory is in memory at a time.
+async fn found(
+    controller: &Controller,
+    job: Option<&Job>,
+    outcomes: &[ImageOutcome],
+    scan: &Scan,
+) -> Result<Found, ScanJobError> {
+    let Some(job) = job else { return Ok(Found::default()) };
+    let platforms = job::question(job).map(|Question { platforms, .. }| platforms).unwrap_or_default();
+    let mut found = Found { one_image: outcomes.len() == 1, ..Found::default() };
+    let mut all = Vec::new();
+    for outcome in outcomes {
+        let offered = record::offered(job, &outcome.image).filter(|_| outcome.failure.is_none());
+        let mut manifests = Vec::new();
+        for manifest in offered.iter().flat_map(|offered| &offered.manifests) {
+            manifests.push(manifest_of(controller, &manifest.digest).await?);
+        }
+        let digest = offered.as_ref().and_then(|offered| {
+            offered.index.as_ref().or_else(|| offered.manifests.first().map(|manifest| &manifest.digest))
+        });
+        let totals = offered.is_some().then(|| totals(&manifests));
+        found.entries.push(image_entry(outcome, digest.map(ToString::to_string), totals.as_ref()));
+        all.extend(totals);
+        if found.one_image {
+            let named = platforms.iter().filter(|platform| was_named(scan, platform));
+            let absent = named.filter(|p| offered.as_ref().is_some_and(|offered| offered.absent.contains(p)));
+            found.absent = absent.map(ToString::to_string).collect();
+        }
+    }
+    found.totals = together(all);
+    Ok(found)
+}
+
+async fn manifest_of(controller: &Controller, digest: &Digest) -> Result<Manifest, ScanJobError> {
+    let missing = || ScanJobError::InventoryMissing { digest: digest.to_string() };
+    let image = controller.images.load(digest).await?.ok_or_else(missing)?;
+    let inventory = controller.store.inventory(digest).await?.ok_or_else(missing)?;
+    Ok(Manifest { inventory: Arc::new(inventory), image })
+}
