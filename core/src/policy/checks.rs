@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    Consequence, Effect, Grace, ImageFacts, ImageRules, ImageUnderTest, ScannedImage, VulnerabilityRule,
-    verdict::MAX_IDS,
+    Consequence, Effect, Grace, ImageFacts, ImageRules, ImageUnderTest, Matched, ScannedImage,
+    VulnerabilityRule, verdict::MAX_IDS,
 };
-use crate::{Finding, Severity, inventory::SoftwareSet, ledger::ImageHistory};
+use crate::{Finding, Severity, inventory::SoftwareSet, ledger::ImageHistory, workload::ContainerKind};
 
 pub(super) struct Violation {
     pub(super) id: &'static str,
@@ -52,14 +52,23 @@ impl Violation {
     }
 }
 
-/// Checks and rule paths of `spec.rules.vulnerabilities`.
-pub(super) const VULNERABILITY_CHECKS: [(&str, &str); 5] = [
-    ("BW-VUL-001", "vulnerabilities.max"),
-    ("BW-VUL-002", "vulnerabilities.maxCvss"),
-    ("BW-VUL-003", "vulnerabilities.denyKnownExploited"),
-    ("BW-VUL-004", "vulnerabilities.deny"),
-    ("BW-VUL-005", "vulnerabilities.maxEpssPercentile"),
-];
+/// A check of `spec.rules.vulnerabilities`: its id and rule path.
+pub(super) type VulnerabilityCheck = (&'static str, &'static str);
+pub(super) const MAX: VulnerabilityCheck = ("BW-VUL-001", "vulnerabilities.max");
+pub(super) const MAX_CVSS: VulnerabilityCheck = ("BW-VUL-002", "vulnerabilities.maxCvss");
+pub(super) const KNOWN_EXPLOITED: VulnerabilityCheck = ("BW-VUL-003", "vulnerabilities.denyKnownExploited");
+pub(super) const DENIED: VulnerabilityCheck = ("BW-VUL-004", "vulnerabilities.deny");
+pub(super) const MAX_EPSS: VulnerabilityCheck = ("BW-VUL-005", "vulnerabilities.maxEpssPercentile");
+pub(super) const VULNERABILITY_CHECKS: [VulnerabilityCheck; 5] =
+    [MAX, MAX_CVSS, KNOWN_EXPLOITED, DENIED, MAX_EPSS];
+
+/// Which findings a check looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grown {
+    AtOnce,
+    /// Those whose grace periods are over.
+    AfterGrace,
+}
 
 /// What the reference alone tells.
 pub(super) fn reference(rules: &ImageRules, image: &ImageUnderTest<'_>) -> Vec<Violation> {
@@ -134,28 +143,35 @@ pub(super) fn knowledge(rules: &ImageRules, facts: &ImageFacts, now: DateTime<Ut
         ImageFacts::Scanned(_) => None,
     };
     let stale = match (facts, rules.max_scan_age) {
-        (ImageFacts::Scanned(facts), Some(max)) => {
-            facts.matched.filter(|matched| now - matched.at > max).map(|_| {
-                let mut stale = Violation::new("BW-IMG-013", "image.maxScanAge", Severity::Unknown).says(
-                    "image was last matched against advisories longer ago than allowed".into(),
-                    format!("at most {}", span(max)),
-                    "look at the advisories Deployment: the operator matches again whenever it serves an index",
-                );
-                // A stale scan is not evidence for anything: it neither mitigates nor restores.
-                stale.effect = Effect::Unknown;
-                stale
-            })
-        }
+        (ImageFacts::Scanned(facts), Some(max)) => stale(facts.matched, max, now),
         _ => None,
     };
     missing.into_iter().chain(stale).collect()
 }
 
-/// When [`knowledge`] will find this image stale.
+/// A stale scan is not evidence for anything: it neither mitigates nor restores.
+fn stale(matched: Option<Matched>, max: TimeDelta, now: DateTime<Utc>) -> Option<Violation> {
+    let observed = match matched {
+        Some(matched) if now - matched.at <= max => return None,
+        Some(_) => "image was last matched against advisories longer ago than allowed",
+        None => "image was never matched against advisories",
+    };
+    let mut stale = Violation::new("BW-IMG-013", "image.maxScanAge", Severity::Unknown).says(
+        observed.into(),
+        format!("at most {}", span(max)),
+        "look at the advisories Deployment: the operator matches again whenever it serves an index",
+    );
+    stale.effect = Effect::Unknown;
+    Some(stale)
+}
+
+/// The first second at which [`knowledge`] or [`contents`] will find this image too old.
 pub(super) fn ages_at(rules: &ImageRules, facts: &ScannedImage) -> Option<DateTime<Utc>> {
-    let stale =
-        facts.matched.zip(rules.max_scan_age).and_then(|(matched, max)| matched.at.checked_add_signed(max));
-    let old = facts.created.zip(rules.max_age).and_then(|(created, max)| created.checked_add_signed(max));
+    let over = |since: Option<DateTime<Utc>>, max: Option<TimeDelta>| {
+        since?.checked_add_signed(max?)?.checked_add_signed(TimeDelta::seconds(1))
+    };
+    let stale = over(facts.matched.map(|matched| matched.at), rules.max_scan_age);
+    let old = over(facts.created, rules.max_age);
     match (stale, old) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
@@ -219,14 +235,25 @@ pub(super) fn contents(
 
 fn limits(rules: &ImageRules, facts: &ScannedImage, now: DateTime<Utc>) -> Vec<Violation> {
     let mut found = Vec::new();
-    if let Some((max, created)) =
-        rules.max_age.zip(facts.created).filter(|(max, created)| now - *created > *max)
-    {
-        found.push(Violation::new("BW-IMG-023", "image.maxAge", Severity::Low).says(
-            format!("image was made on {}", created.format("%Y-%m-%d")),
-            format!("at most {} old", span(max)),
-            "build it again on a current base",
-        ));
+    if let Some(max) = rules.max_age {
+        let violation = Violation::new("BW-IMG-023", "image.maxAge", Severity::Low);
+        let (allowed, remedy) = (format!("at most {} old", span(max)), "build it again on a current base");
+        match facts.created {
+            Some(created) if now - created > max => {
+                found.push(violation.says(
+                    format!("image was made on {}", created.format("%Y-%m-%d")),
+                    allowed,
+                    remedy,
+                ));
+            }
+            Some(_) => {}
+            None => {
+                let mut unknown =
+                    violation.says("image does not say when it was made".into(), allowed, remedy);
+                unknown.effect = Effect::Unknown;
+                found.push(unknown);
+            }
+        }
     }
     let packages = u32::try_from(facts.package_names.len()).unwrap_or(u32::MAX);
     if let Some(max) = rules.max_packages.filter(|max| packages > *max) {
@@ -256,6 +283,8 @@ fn limits(rules: &ImageRules, facts: &ScannedImage, now: DateTime<Utc>) -> Vec<V
 /// The pod's security context overrides the image's user; `runAsNonRoot` makes the kubelet refuse root.
 fn runs_as_root(image: &ImageUnderTest<'_>, facts: &ScannedImage) -> bool {
     match image.container {
+        // Mounted, not run.
+        Some(container) if container.kind == ContainerKind::Volume => false,
         Some(container) => match (container.run_as_user, container.run_as_non_root) {
             (Some(uid), _) => uid == 0,
             (None, Some(true)) => false,
@@ -279,9 +308,51 @@ pub(super) fn grace_ends(grace: &Grace, finding: &Finding, history: &ImageHistor
     .max()
 }
 
-pub(super) fn vulnerabilities(rule: &VulnerabilityRule, findings: &[&Finding]) -> Vec<Violation> {
-    let counted: Vec<&Finding> =
-        findings.iter().copied().filter(|finding| !rule.fixable_only || finding.is_fixable()).collect();
+/// Judges findings by the vulnerability rule. `among` gives those that a check may hold against the image: of all findings, or only of
+/// those whose grace is over, without what an exception takes from this check.
+///
+/// Counts and scores have grace and may ask for a fix; a vulnerability that somebody exploits, or that is never allowed, has neither.
+pub(super) fn vulnerabilities<'a>(
+    rule: &VulnerabilityRule,
+    among: impl Fn(VulnerabilityCheck, Grown) -> Vec<&'a Finding>,
+) -> Vec<Violation> {
+    let counted = |check| {
+        let mut findings = among(check, Grown::AfterGrace);
+        findings.retain(|finding| !rule.fixable_only || finding.is_fixable());
+        findings
+    };
+    let mut found = by_severity(rule, &counted(MAX));
+    let mut hold = |(id, path): VulnerabilityCheck, allowed: String, these: Vec<&Finding>| {
+        if let Some(worst) = these.iter().map(|finding| finding.severity).max() {
+            let observed = format!("{} {}", these.len(), findings_noun(these.len()));
+            found.push(by_findings(Violation::new(id, path, worst), &these, observed, allowed));
+        }
+    };
+    if let Some(max) = rule.max_cvss_tenths {
+        let mut these = counted(MAX_CVSS);
+        these.retain(|finding| finding.cvss_tenths.is_some_and(|score| score > max));
+        hold(MAX_CVSS, format!("CVSS at most {}.{}", max / 10, max % 10), these);
+    }
+    if rule.deny_known_exploited {
+        let mut these = among(KNOWN_EXPLOITED, Grown::AtOnce);
+        these.retain(|finding| finding.known_exploited);
+        hold(KNOWN_EXPLOITED, "no known exploited vulnerability".to_owned(), these);
+    }
+    if !rule.deny.is_empty() {
+        let mut these = among(DENIED, Grown::AtOnce);
+        these.retain(|finding| rule.deny.iter().any(|id| finding.is_called(id)));
+        let ids: Vec<&str> = rule.deny.iter().map(String::as_str).take(MAX_IDS).collect();
+        hold(DENIED, format!("none of {}", ids.join(", ")), these);
+    }
+    if let Some(max) = rule.max_epss_percentile {
+        let mut these = counted(MAX_EPSS);
+        these.retain(|finding| finding.epss_percentile.is_some_and(|percentile| percentile > max));
+        hold(MAX_EPSS, format!("EPSS percentile at most {max}"), these);
+    }
+    found
+}
+
+fn by_severity(rule: &VulnerabilityRule, counted: &[&Finding]) -> Vec<Violation> {
     let weight = |finding: &Finding| match finding.severity {
         Severity::Unknown if rule.max.unknown.is_none() => rule.unknown_severity,
         severity => severity,
@@ -291,64 +362,20 @@ pub(super) fn vulnerabilities(rule: &VulnerabilityRule, findings: &[&Finding]) -
         let Some(max) = rule.max.of(severity) else { continue };
         let these: Vec<&Finding> =
             counted.iter().copied().filter(|finding| weight(finding) == severity).collect();
-        if these.len() > max as usize {
-            let assumed = these.iter().filter(|finding| finding.severity == Severity::Unknown).count();
-            let note = if assumed > 0 && severity != Severity::Unknown {
-                format!(", {assumed} of them of assumed severity")
-            } else {
-                String::new()
-            };
-            let fixable = if rule.fixable_only { "fixable " } else { "" };
-            found.push(by_findings(
-                Violation::new("BW-VUL-001", "vulnerabilities.max", severity),
-                &these,
-                format!("{} {fixable}{severity} findings{note}", these.len()),
-                format!("at most {max}"),
-            ));
+        if these.len() <= max as usize {
+            continue;
         }
-    }
-    let mut check = |id, rule, allowed: String, broken: &dyn Fn(&Finding) -> bool, among: &[&Finding]| {
-        let these: Vec<&Finding> = among.iter().copied().filter(|finding| broken(finding)).collect();
-        if let Some(worst) = these.iter().map(|finding| finding.severity).max() {
-            let observed = format!("{} findings", these.len());
-            found.push(by_findings(Violation::new(id, rule, worst), &these, observed, allowed));
-        }
-    };
-    if let Some(max) = rule.max_cvss_tenths {
-        let allowed = format!("CVSS at most {}.{}", max / 10, max % 10);
-        check(
-            "BW-VUL-002",
-            "vulnerabilities.maxCvss",
-            allowed,
-            &|f| f.cvss_tenths.is_some_and(|score| score > max),
-            &counted,
-        );
-    }
-    if rule.deny_known_exploited {
-        // Somebody uses these: whether an upgrade exists does not matter.
-        let allowed = "no known exploited vulnerability".to_owned();
-        check("BW-VUL-003", "vulnerabilities.denyKnownExploited", allowed, &|f| f.known_exploited, findings);
-    }
-    if !rule.deny.is_empty() {
-        let allowed =
-            format!("none of {}", rule.deny.iter().take(MAX_IDS).cloned().collect::<Vec<_>>().join(", "));
-        check(
-            "BW-VUL-004",
-            "vulnerabilities.deny",
-            allowed,
-            &|f| rule.deny.iter().any(|id| f.is_called(id)),
-            findings,
-        );
-    }
-    if let Some(max) = rule.max_epss_percentile {
-        let allowed = format!("EPSS percentile at most {max}");
-        check(
-            "BW-VUL-005",
-            "vulnerabilities.maxEpssPercentile",
-            allowed,
-            &|f| f.epss_percentile.is_some_and(|p| p > max),
-            &counted,
-        );
+        let assumed = these.iter().filter(|finding| finding.severity != severity).count();
+        let note =
+            if assumed > 0 { format!(", {assumed} of them of assumed severity") } else { String::new() };
+        let fixable = if rule.fixable_only { "fixable " } else { "" };
+        let (id, path) = MAX;
+        found.push(by_findings(
+            Violation::new(id, path, severity),
+            &these,
+            format!("{} {fixable}{severity} {}{note}", these.len(), findings_noun(these.len())),
+            format!("at most {max}"),
+        ));
     }
     found
 }
@@ -378,6 +405,10 @@ fn by_findings(violation: Violation, findings: &[&Finding], observed: String, al
     }
     violation.findings = ids;
     violation
+}
+
+fn findings_noun(count: usize) -> &'static str {
+    if count == 1 { "finding" } else { "findings" }
 }
 
 fn span(time: TimeDelta) -> String {

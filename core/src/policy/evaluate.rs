@@ -1,8 +1,8 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    Check, Compliance, Effect, Exception, ImageFacts, Policy, ScannedImage, Verdict,
-    checks::{self, Violation},
+    Check, Compliance, Effect, ImageFacts, Policy, ScannedImage, Verdict,
+    checks::{self, Grown, Violation, VulnerabilityCheck},
     exception::Place,
 };
 use crate::{Finding, ImageReference, Severity, workload::Container, workload::WorkloadRef};
@@ -101,45 +101,54 @@ impl Judge<'_> {
         }
     }
 
-    /// The vulnerability rule sees findings without those that an exception covers or a grace period still protects.
     fn findings(&mut self, image: &ImageUnderTest<'_>, name: &str, facts: &ScannedImage) {
         let Some(rule) = &self.policy.rules.vulnerabilities else { return };
-        let mut counted: Vec<&Finding> = Vec::new();
-        for finding in &facts.findings {
-            if let Some(end) =
-                checks::grace_ends(&rule.grace, finding, &facts.history).filter(|end| self.now < *end)
-            {
-                self.may_change_at(end);
-                continue;
-            }
-            if self.finding_exception(finding, name).is_some() {
-                self.verdict.suppressed = self.verdict.suppressed.saturating_add(1);
-                continue;
-            }
-            counted.push(finding);
-        }
-        let critical = counted.iter().filter(|f| f.is_fixable() && f.severity == Severity::Critical).count();
-        let exploited = counted.iter().filter(|f| f.known_exploited).count();
-        let add = |total: u32, more: usize| total.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
-        self.verdict.fixable_critical = add(self.verdict.fixable_critical, critical);
-        self.verdict.known_exploited = add(self.verdict.known_exploited, exploited);
         if facts.matched.is_none() {
             self.record(checks::unmatched(), image, name);
             return;
         }
-        for violation in checks::vulnerabilities(rule, &counted) {
+        let mut grown: Vec<&Finding> = Vec::new();
+        for finding in &facts.findings {
+            let ends = checks::grace_ends(&rule.grace, finding, &facts.history);
+            match ends.filter(|end| self.now < *end) {
+                Some(end) => self.may_change_at(end),
+                None => grown.push(finding),
+            }
+        }
+        let excepted = |check, finding: &Finding| self.excepts(check, finding, name);
+        let suppressed =
+            |finding: &&Finding| checks::VULNERABILITY_CHECKS.iter().any(|check| excepted(*check, finding));
+        let critical = |finding: &&&Finding| {
+            finding.is_fixable() && finding.severity == Severity::Critical && !excepted(checks::MAX, finding)
+        };
+        let exploited =
+            |finding: &&Finding| finding.known_exploited && !excepted(checks::KNOWN_EXPLOITED, finding);
+        let counts = [
+            facts.findings.iter().filter(suppressed).count(),
+            grown.iter().filter(critical).count(),
+            facts.findings.iter().filter(exploited).count(),
+        ];
+        let violations = checks::vulnerabilities(rule, |check, which| {
+            let keep = |finding: &&Finding| !excepted(check, finding);
+            match which {
+                Grown::AtOnce => facts.findings.iter().filter(keep).collect(),
+                Grown::AfterGrace => grown.iter().copied().filter(keep).collect(),
+            }
+        });
+        let verdict = &mut self.verdict;
+        let totals = [&mut verdict.suppressed, &mut verdict.fixable_critical, &mut verdict.known_exploited];
+        for (total, count) in totals.into_iter().zip(counts) {
+            *total = total.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        }
+        for violation in violations {
             self.record(violation, image, name);
         }
     }
 
-    /// An exception limited to rules counts if it names any check of the vulnerability rule.
-    fn finding_exception(&self, finding: &Finding, image_name: &str) -> Option<&Exception> {
-        self.policy.exceptions.iter().find(|exception| {
-            checks::VULNERABILITY_CHECKS.iter().any(|(check, rule)| {
-                let place = Place { check, rule, image_name, workload: self.workload };
-                exception.covers_finding(finding, &place, self.now)
-            })
-        })
+    /// Whether an exception takes this finding from this check. One that names rules takes it from those only.
+    fn excepts(&self, (check, rule): VulnerabilityCheck, finding: &Finding, image_name: &str) -> bool {
+        let place = Place { check, rule, image_name, workload: self.workload };
+        self.policy.exceptions.iter().any(|exception| exception.covers_finding(finding, &place, self.now))
     }
 
     fn record(&mut self, violation: Violation, image: &ImageUnderTest<'_>, name: &str) {

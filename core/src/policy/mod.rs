@@ -7,6 +7,9 @@ mod evaluate;
 mod exception;
 mod verdict;
 
+#[cfg(test)]
+mod tests;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub use evaluate::{ImageUnderTest, Subject, evaluate};
