@@ -1,0 +1,66 @@
+//! The fuzz targets' seeds, in every test run: nothing panics, and those named `good-…` are understood.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::{fs, path::Path};
+
+use breakwater_core::{Digest, ImageReference};
+use breakwater_scanner::{
+    image::{ImageDescription, manifest},
+    layer::{ExpectedLayer, LayerError, read_layer},
+    packages::{apk, dpkg, gobuild::BuildInfoSearch},
+};
+
+/// Runs each seed of `target` through `is_understood`.
+fn seeds(target: &str, is_understood: impl Fn(&[u8]) -> bool) {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target);
+    let mut count = 0;
+    for entry in fs::read_dir(&directory).unwrap() {
+        let path = entry.unwrap().path();
+        let is_good = path.file_name().unwrap().to_str().unwrap().starts_with("good-");
+        assert!(is_understood(&fs::read(&path).unwrap()) || !is_good, "{}", path.display());
+        count += 1;
+    }
+    assert!(count > 0, "{}", directory.display());
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn tar() {
+    seeds("tar", |bytes| {
+        let expected = ExpectedLayer { digest: Digest::of(bytes), diff_id: Digest::of(bytes) };
+        match read_layer(bytes, &expected) {
+            Ok(facts) => facts.files.len() == 5,
+            // What is compressed has another digest inside; it was read to its end all the same.
+            Err(error) => matches!(error, LayerError::DigestMismatch { what: "inflated layer", .. }),
+        }
+    });
+}
+
+#[test]
+fn package_databases() {
+    seeds("dpkg", |bytes| !dpkg::parse_status(text(bytes)).is_empty() && !dpkg::parse_files(text(bytes)).is_empty());
+    seeds("apk", |bytes| apk::parse_installed(text(bytes)).0.len() == 2);
+}
+
+#[test]
+fn build_information() {
+    seeds("buildinfo", |bytes| {
+        let (piece, program) = bytes.split_first().unwrap();
+        let mut search = BuildInfoSearch::default();
+        for piece in program.chunks(usize::from(*piece)) {
+            if !search.push(piece) {
+                break;
+            }
+        }
+        search.finish().packages.iter().any(|package| package.name == "x.test/c")
+    });
+}
+
+#[test]
+fn documents() {
+    seeds("manifest", |bytes| manifest::parse(bytes, None).is_ok() || ImageDescription::parse(bytes).is_ok());
+    seeds("reference", |bytes| text(bytes).parse::<ImageReference>().is_ok());
+}
