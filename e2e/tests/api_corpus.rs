@@ -64,22 +64,33 @@ async fn remove(client: Client, namespace: &str) {
     Api::<Namespace>::all(client).delete(namespace, &Default::default()).await.unwrap();
 }
 
-fn files(group: &str) -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds/testdata").join(group);
-    let kinds = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> =
-        kinds.flat_map(|kind| fs::read_dir(kind).unwrap()).map(|entry| entry.unwrap().path()).collect();
+/// The objects of ours in a folder of this repository, one a file, folders in it included.
+fn files(folder: &str) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
+    let below = |path: PathBuf| match fs::read_dir(&path) {
+        Ok(entries) => entries.map(|entry| entry.unwrap().path()).collect(),
+        Err(_) => vec![path],
+    };
+    let mut files: Vec<_> = below(root).into_iter().flat_map(below).collect();
+    let is_ours = |text: String| {
+        text.lines().find(|line| line.starts_with("apiVersion: "))
+            == Some("apiVersion: breakwater.dev/v1alpha1")
+    };
+    files.retain(|path| {
+        path.extension().is_some_and(|extension| extension == "yaml")
+            && fs::read_to_string(path).is_ok_and(is_ours)
+    });
     files.sort();
     files
 }
 
 /// A strict server-side dry run of creating what the file says.
 async fn create(client: &Client, namespace: &str, path: &Path) -> Result<(), String> {
-    let kind = path.parent().and_then(Path::file_name).and_then(|kind| kind.to_str()).unwrap();
-    let url = match kind {
-        "imagepolicy" => ImagePolicy::url_path(&(), Some(namespace)),
-        "scanjob" => ScanJob::url_path(&(), Some(namespace)),
-        "runtimebaseline" => RuntimeBaseline::url_path(&(), Some(namespace)),
+    let text = fs::read_to_string(path).unwrap();
+    let url = match text.lines().find_map(|line| line.strip_prefix("kind: ")).unwrap() {
+        "ImagePolicy" => ImagePolicy::url_path(&(), Some(namespace)),
+        "ScanJob" => ScanJob::url_path(&(), Some(namespace)),
+        "RuntimeBaseline" => RuntimeBaseline::url_path(&(), Some(namespace)),
         other => panic!("{other} is no kind of ours"),
     };
     let here = |line: &str| {
@@ -89,7 +100,7 @@ async fn create(client: &Client, namespace: &str, path: &Path) -> Result<(), Str
             format!("{line}\n")
         }
     };
-    let body: String = fs::read_to_string(path).unwrap().lines().map(here).collect();
+    let body: String = text.lines().map(here).collect();
     let mut request = Request::new(&url).create(&PostParams::default(), body.into_bytes()).unwrap();
     *request.uri_mut() = format!("{url}?dryRun=All&fieldValidation=Strict").parse().unwrap();
     request.headers_mut().insert("content-type", "application/yaml".parse().unwrap());
@@ -100,14 +111,14 @@ async fn create(client: &Client, namespace: &str, path: &Path) -> Result<(), Str
     }
 }
 
-/// What the API server says about each file of a group that is not as `expected`.
+/// What the API server says about each file of a folder that is not as `expected`.
 async fn surprises(
     client: &Client,
     namespace: &str,
-    group: &str,
+    folder: &str,
     expected: impl Fn(&Path, Result<(), String>) -> Option<String>,
 ) -> Vec<String> {
-    let judged = stream::iter(files(group))
+    let judged = stream::iter(files(folder))
         .map(|path| async move {
             let answer = create(client, namespace, &path).await;
             (path, answer)
@@ -115,6 +126,7 @@ async fn surprises(
         .buffer_unordered(CONCURRENCY)
         .collect::<Vec<_>>()
         .await;
+    assert!(judged.len() >= 8, "{folder} has {} objects", judged.len());
     let said = |(path, answer): (PathBuf, _)| {
         expected(&path, answer).map(|said| format!("{}: {said}", path.display()))
     };
@@ -133,9 +145,10 @@ async fn the_api_server_agrees_with_the_validation() {
             Err(message) => (!message.contains(&field)).then(|| format!("expected {field}, said {message}")),
         }
     };
-    let mut wrong = surprises(&client, &namespace, "good", accepted).await;
-    wrong.extend(surprises(&client, &namespace, "bad-controller", accepted).await);
-    wrong.extend(surprises(&client, &namespace, "bad", refused).await);
+    let mut wrong = surprises(&client, &namespace, "crds/testdata/good", accepted).await;
+    wrong.extend(surprises(&client, &namespace, "crds/testdata/bad-controller", accepted).await);
+    wrong.extend(surprises(&client, &namespace, "crds/testdata/bad", refused).await);
+    wrong.extend(surprises(&client, &namespace, "examples", accepted).await);
     remove(client, &namespace).await;
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
