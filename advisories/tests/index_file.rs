@@ -4,8 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use breakwater_advisories::{BuildError, BuildInput, Index, IndexError, build};
+use breakwater_advisories::{BuildError, BuildInput, Index, IndexError, build, match_inventory};
+use breakwater_core::Inventory;
 use chrono::DateTime;
+use proptest::prelude::*;
 
 fn testdata() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")
@@ -87,4 +89,48 @@ fn a_failed_build_leaves_the_old_file() {
     let left: Vec<_> =
         std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "no temporary file stays: {left:?}");
+}
+
+/// Packages that the test data knows, of each ecosystem.
+fn inventory() -> Inventory {
+    let package = |ecosystem: &str, name: &str, version: &str| serde_json::json!({"name": name, "version": version, "ecosystem": ecosystem, "purl": "", "path": name});
+    let digest = format!("sha256:{}", "0".repeat(64));
+    serde_json::from_value(serde_json::json!({
+        "schemaVersion": 1, "scanner": {"name": "test", "version": "0"},
+        "image": {"reference": "test", "digest": digest, "configDigest": digest, "platform": "linux/amd64"},
+        "layers": [], "software": [], "config": {}, "unanalysed": [],
+        "packages": [
+            package("PyPI", "Jinja2", "2.10"), package("PyPI", "urllib3", "1.24.1"), package("npm", "lodash", "4.17.15"),
+            package("Debian:12", "glibc", "2.36-9"), package("Go", "stdlib", "1.19.0"),
+        ]
+    }))
+    .unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// A file that was forged with a right checksum gives wrong answers or gaps, never a panic or endless work.
+    #[test]
+    fn a_forged_index_never_panics(changes in prop::collection::vec((24_usize..1 << 20, any::<u8>()), 1..40)) {
+        use std::sync::LazyLock;
+        static WHOLE: LazyLock<(Vec<u8>, Inventory)> = LazyLock::new(|| {
+            let directory = tempfile::tempdir().unwrap();
+            (std::fs::read(built(directory.path())).unwrap(), inventory())
+        });
+        let (whole, inventory) = &*WHOLE;
+        let mut forged = whole.clone();
+        for (place, byte) in changes {
+            let place = 24 + place % (forged.len() - 24);
+            forged[place] = byte;
+        }
+        let checksum = twox_hash::XxHash3_64::oneshot(&forged[24..]).to_le_bytes();
+        forged[16..24].copy_from_slice(&checksum);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("forged");
+        std::fs::write(&path, &forged).unwrap();
+        if let Ok(index) = Index::open(&path) {
+            let _ = (index.ecosystems(), match_inventory(&index, inventory));
+        }
+    }
 }
