@@ -3,8 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    ActionKind, Blocker, Case, Facts, Hold, Holder, Keys, Latch, LatchedPod, Live, MAX_CASES, Mode, Notice,
-    Outlook, Phase, Plan, State, Step, Target, demand, demand::Demand, evidence, latched, rails, step,
+    ActionKind, Because, Blocker, Case, Facts, Hold, Holder, Keys, Latch, LatchedPod, Live, MAX_CASES, Mode,
+    Notice, Outlook, Phase, Plan, State, Step, Target, budget, demand, demand::Demand, evidence, latched,
+    rails, step,
 };
 use crate::{Digest, policy::Compliance, workload::Workload};
 
@@ -16,6 +17,9 @@ const MAX_KILLS: u32 = 3;
 
 /// So many undone actions show that people know better.
 const MAX_UNDONE: u32 = 3;
+
+/// What a person undid is left alone for at least so long, whatever the cool-down.
+const AFTER_UNDO: TimeDelta = TimeDelta::minutes(10);
 
 /// The most pods that one DeletePod is about.
 const MAX_PODS: usize = 64;
@@ -214,7 +218,7 @@ impl Approach<'_> {
 
     /// The first look only plans.
     fn open(&self) -> Result<Plan, Blocker> {
-        if self.facts.case.is_none() && self.facts.usage.cases >= MAX_CASES {
+        if self.facts.case.is_none() && self.facts.cases.len() >= MAX_CASES {
             return Err(Blocker::TooManyCases(MAX_CASES));
         }
         if self.facts.live.is_none() {
@@ -315,9 +319,13 @@ impl Approach<'_> {
         if self.now < second_look {
             return Err(Blocker::SecondLook(second_look));
         }
-        let closed = case.latch.as_ref().map(|latch| latch.since);
-        let last = case.history.acted.last().copied().max(closed);
-        let cool = last.and_then(|last| last.checked_add_signed(facts.settings.cooldown));
+        let cooldown = facts.settings.cooldown;
+        let after_act = case.history.acted.last().and_then(|acted| acted.checked_add_signed(cooldown));
+        let after_latch = case.latch.as_ref().and_then(|latch| {
+            let is_undone = latch.phase == Phase::Closed(Because::Undo);
+            latch.since.checked_add_signed(if is_undone { cooldown.max(AFTER_UNDO) } else { cooldown })
+        });
+        let cool = after_act.max(after_latch);
         if let Some(cool) = cool.filter(|cool| self.now < *cool) {
             return Err(Blocker::CoolDown(cool));
         }
@@ -325,7 +333,9 @@ impl Approach<'_> {
         if self.demand.action == ActionKind::DeletePod && kills >= MAX_KILLS {
             return Err(Blocker::NotContained(MAX_KILLS));
         }
-        facts.settings.allows(&self.demand.limits, &facts.usage, self.selected)
+        let policy = Some(self.demand.policy.uid.as_str());
+        let usage = budget::usage(facts.cases, &facts.target.namespace, policy, self.now);
+        facts.settings.allows(&self.demand.limits, &usage, self.selected)
     }
 
     /// The record comes before the act.

@@ -21,31 +21,23 @@ pub struct Settings {
 
 /// What was done and is in force, as one workload and the policy that leads there see it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    pub hour: u32,
-    pub namespace_hour: u32,
-    pub holding: u32,
-    pub policy_hour: u32,
-    pub policy_holding: u32,
+pub(super) struct Usage {
+    pub(super) hour: u32,
+    pub(super) namespace_hour: u32,
+    pub(super) holding: u32,
+    pub(super) policy_hour: u32,
+    pub(super) policy_holding: u32,
     /// Restored in this hour without a person asking.
-    pub restored_hour: u32,
-    pub cases: usize,
+    pub(super) restored_hour: u32,
 }
 
 /// Adds up all cases for a workload in `namespace` and the policy with `policy_uid`.
-#[must_use]
-pub fn usage<'a>(
-    cases: impl IntoIterator<Item = &'a Case>,
-    namespace: &str,
-    policy_uid: Option<&str>,
-    now: DateTime<Utc>,
-) -> Usage {
+pub(super) fn usage(cases: &[&Case], namespace: &str, policy_uid: Option<&str>, now: DateTime<Utc>) -> Usage {
     let hour_ago = now - TimeDelta::hours(1);
     let mut total = Usage::default();
     for case in cases {
         let acted = case.history.acted_since(hour_ago);
         let holding = u32::from(case.holding().is_some());
-        total.cases = total.cases.saturating_add(1);
         total.hour = total.hour.saturating_add(acted);
         total.holding = total.holding.saturating_add(holding);
         if case.workload.namespace == namespace {

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 
-use super::{Breaker, Case, Settings, Usage};
+use super::{Breaker, Case, Settings};
 use crate::{
     Digest,
     policy::{Policy, Verdict},
@@ -29,7 +29,8 @@ pub struct Facts<'a> {
     pub index_revision: Option<u64>,
     /// The latest of: this process began to act, the index in use changed, a policy that judges this workload changed.
     pub settled_since: DateTime<Utc>,
-    pub usage: Usage,
+    /// Of all workloads: budgets are counted from them.
+    pub cases: &'a [&'a Case],
     pub breaker: &'a Breaker,
     pub settings: &'a Settings,
     pub own_namespace: &'a str,

@@ -198,13 +198,15 @@ impl Latched<'_> {
             (None, Some(live)) if is_old && live.target.is_none() => return self.close(Because::Gone),
             _ => {}
         }
-        if let Some(workload) = self.facts.workload {
-            if workload.uid != self.latch.uid {
-                return self.recreated();
-            }
-            if workload.replicas.is_some_and(|replicas| replicas > 0) {
-                return self.contested();
-            }
+        // A cache lags behind our own writes: what it says is looked at before it is believed.
+        let looks_changed = self.facts.workload.is_some_and(|workload| {
+            workload.uid != self.latch.uid || workload.replicas.is_some_and(|replicas| replicas > 0)
+        });
+        match self.facts.live.map(|live| &live.target) {
+            None if looks_changed => return self.look(),
+            Some(Some(target)) if target.uid != self.latch.uid => return self.recreated(),
+            Some(Some(target)) if target.replicas > 0 => return self.contested(),
+            _ => {}
         }
         let after = release::after_at(self.facts, self.case, self.latch);
         let reason = waits.unwrap_or_else(|| "replicas and pods are 0".into());

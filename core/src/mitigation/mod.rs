@@ -37,7 +37,7 @@ mod tests;
 
 pub use blocker::Blocker;
 pub use breaker::{Breaker, BreakerState};
-pub use budget::{Settings, Usage, usage};
+pub use budget::Settings;
 pub use case::{Case, History, MAX_CASES, Notice, RETENTION_DAYS, case_name};
 pub use facts::{Facts, Live, LivePod, NamespaceFacts, Opinion, Policies, Target};
 pub use hold::{Hold, InvalidHold, MAX_HOLD_HOURS};

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Because, Blocker, Case, Facts, Holder, Latch, Mode, latched::UNDO};
+use super::{Because, Blocker, Case, Facts, Holder, Latch, Mode, budget, latched::UNDO};
 use crate::policy::{Compliance, Policy};
 
 /// `Err`: it would be let go but for this.
@@ -38,7 +38,7 @@ pub(super) fn release(
     if facts.breaker.is_open() {
         return Err(Blocker::BreakerOpen);
     }
-    facts.settings.allows_restore(&facts.usage)?;
+    facts.settings.allows_restore(&budget::usage(facts.cases, &facts.target.namespace, None, now))?;
     Ok(Some(because))
 }
 

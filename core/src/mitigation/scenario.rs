@@ -190,7 +190,7 @@ impl World {
         let opinion = Opinion { policy: &self.policy, verdict: &self.verdict, selected: 1 };
         let opinions = if self.is_judged { vec![opinion] } else { vec![] };
         let nonce = format!("nonce-{}", self.nonces);
-        let cases = self.others.iter().chain(self.case.iter());
+        let cases: Vec<&Case> = self.others.iter().chain(self.case.iter()).collect();
         let facts = Facts {
             target: &self.workload.id,
             workload: self.is_judged.then_some(&self.workload),
@@ -202,7 +202,7 @@ impl World {
             paused: self.paused,
             index_revision: self.index_revision,
             settled_since: self.settled_since,
-            usage: usage(cases, &self.workload.id.namespace, Some("policy-1"), self.now),
+            cases: &cases,
             breaker: &self.breaker,
             settings: &self.settings,
             own_namespace: "breakwater-system",
