@@ -27,7 +27,7 @@ pub struct Store(Place);
 
 #[derive(Debug, Clone)]
 enum Place {
-    ConfigMaps(configmap::ConfigMaps),
+    ConfigMaps(Box<configmap::ConfigMaps>),
     Directory(file::Directory),
 }
 
@@ -64,11 +64,11 @@ impl Store {
     /// [`StoreError::Directory`] if the directory cannot be opened.
     pub fn open(context: &Context) -> Result<Self, StoreError> {
         Ok(Self(match &context.config.load().store {
-            config::Store::ConfigMap {} => Place::ConfigMaps(configmap::ConfigMaps::new(
+            config::Store::ConfigMap {} => Place::ConfigMaps(Box::new(configmap::ConfigMaps::new(
                 context.client.clone(),
                 &context.namespace,
                 context.clock,
-            )),
+            ))),
             config::Store::File { directory } => Place::Directory(file::Directory::open(directory)?),
         }))
     }

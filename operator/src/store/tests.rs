@@ -13,7 +13,7 @@ use crate::clock::Clock;
 
 impl Store {
     pub(crate) fn of_config_maps(api: &FakeApi) -> Self {
-        Self(Place::ConfigMaps(ConfigMaps::new(api.client(), "breakwater-system", Clock)))
+        Self(Place::ConfigMaps(Box::new(ConfigMaps::new(api.client(), "breakwater-system", Clock))))
     }
 
     fn of_directory(directory: &tempfile::TempDir) -> Self {

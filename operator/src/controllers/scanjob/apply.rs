@@ -1,6 +1,6 @@
 //! Carries out a plan. Takes it apart field by field, so that nothing a plan may hold can be forgotten.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use breakwater_crds::{ScanJob, ScanJobStatus, names::managers};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
@@ -10,7 +10,8 @@ use kube::{
 };
 
 use super::{
-    Controller, ScanJobError, job,
+    Controller, ScanJobError,
+    job::{self, Files},
     plan::{NewJob, News, Plan},
 };
 
@@ -69,11 +70,7 @@ async fn start(controller: &Controller, new: NewJob) -> Result<(), ScanJobError>
     Ok(())
 }
 
-async fn create_secret(
-    controller: &Controller,
-    job: &Arc<Job>,
-    files: BTreeMap<String, Vec<u8>>,
-) -> Result<(), ScanJobError> {
+async fn create_secret(controller: &Controller, job: &Arc<Job>, files: Files) -> Result<(), ScanJobError> {
     let params = PostParams { field_manager: Some(managers::CONTROLLER.into()), ..PostParams::default() };
     match controller.own::<Secret>().create(&params, &job::secret(job, files)).await {
         Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),

@@ -1,6 +1,6 @@
 //! From a validated spec to the question its Job is given, and to the files that go with it. Reads Secrets; shows none.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use breakwater_core::{
     ImageReference, Platform,
@@ -15,7 +15,10 @@ use breakwater_crds::{
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::Api;
 
-use super::{credentials, job};
+use super::{
+    credentials,
+    job::{self, Files},
+};
 use crate::{context::Context, workloads::Workloads};
 
 /// The most (image, platform) pairs of one Job: what is remembered of them must fit into its annotations (256 KiB).
@@ -26,7 +29,7 @@ const MAX_PAIRS: usize = 400;
 pub(super) struct Asking {
     pub(super) question: Question,
     /// For the Job's Secret, by name. Empty: it needs none.
-    pub(super) files: BTreeMap<String, Vec<u8>>,
+    pub(super) files: Files,
 }
 
 /// Why nothing can be asked.
@@ -98,7 +101,7 @@ pub(super) async fn resolve(
         return Err(hindered("TooManyImages", message, false).into());
     }
     let registry = images.first().map(|image| image.registry.clone()).unwrap_or_default();
-    let mut files = BTreeMap::new();
+    let mut files = Files::new();
     let secrets = pull_secrets(context, &purse).await?;
     if let Some(config) = credentials::config_for(&secrets, &registry) {
         files.insert(file(pod::CREDENTIALS_FILE), config);

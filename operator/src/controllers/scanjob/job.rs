@@ -48,6 +48,9 @@ const TTL_SECONDS: i32 = 25 * 3600;
 /// A user without a name, as in distroless images.
 const NOBODY: i64 = 65_532;
 
+/// The files of a Job's Secret, by name.
+pub(super) type Files = BTreeMap<String, Vec<u8>>;
+
 /// What differs from one Job to the next.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Order {
@@ -231,7 +234,7 @@ fn file(path: &str) -> String {
 
 /// The Job's Secret: files by the names that the scan pod expects. Owned by the Job, and gone with it.
 #[must_use]
-pub(super) fn secret(job: &Job, files: BTreeMap<String, Vec<u8>>) -> Secret {
+pub(super) fn secret(job: &Job, files: Files) -> Secret {
     let owner = job.controller_owner_ref(&()).map(|owner| OwnerReference { controller: None, ..owner });
     Secret {
         metadata: ObjectMeta {

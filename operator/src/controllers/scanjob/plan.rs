@@ -1,6 +1,6 @@
 //! What is to be done about one ScanJob: a value that can be printed, compared and refused. No I/O, no clock.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use breakwater_crds::{
     ScanJob, ScanJobStatus,
@@ -12,7 +12,7 @@ use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt as _;
 
 use super::{
-    job::{self, Order, Template},
+    job::{self, Files, Order, Template},
     observe::{Facts, Turn},
     status::{Draft, Ending},
 };
@@ -28,7 +28,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 pub(super) struct Plan {
     pub(super) create: Option<NewJob>,
     /// For a Job that is there and lacks it.
-    pub(super) secret: Option<(Arc<Job>, BTreeMap<String, Vec<u8>>)>,
+    pub(super) secret: Option<(Arc<Job>, Files)>,
     /// By name and UID.
     pub(super) delete_jobs: Vec<(String, String)>,
     /// `None`: what is said stays.
@@ -43,7 +43,7 @@ pub(super) struct Plan {
 #[derive(Debug, PartialEq)]
 pub(super) struct NewJob {
     pub(super) job: Job,
-    pub(super) files: BTreeMap<String, Vec<u8>>,
+    pub(super) files: Files,
 }
 
 /// Something happened that people want to hear of.
@@ -182,6 +182,8 @@ fn wait_for(delta: TimeDelta) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use breakwater_core::scan::{FailureReason, ScanFailure, ScanStage};
 
     use super::*;

@@ -243,9 +243,9 @@ mod tests {
     #[test]
     fn what_may_pass_is_tried_again_and_what_may_not_is_final() {
         let limited = job_with(1, Some(Some(failure(FailureReason::RateLimited, Some(60)))), None);
-        let waits = |now| matches!(of(&fixtures::scan_job(), &[limited.clone()], now), Stage::BackOff { until, .. } if until == at(160));
+        let waits = |now| matches!(of(&fixtures::scan_job(), std::slice::from_ref(&limited), now), Stage::BackOff { until, .. } if until == at(160));
         assert!(waits(100) && waits(159));
-        assert_eq!(of(&fixtures::scan_job(), &[limited.clone()], 160), Stage::Due { attempt: 2 });
+        assert_eq!(of(&fixtures::scan_job(), std::slice::from_ref(&limited), 160), Stage::Due { attempt: 2 });
 
         let missing = job_with(1, Some(Some(failure(FailureReason::NotFound, None))), None);
         assert!(matches!(of(&fixtures::scan_job(), &[missing], 100), Stage::Answered { attempt: 1, .. }));
