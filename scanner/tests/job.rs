@@ -89,11 +89,16 @@ impl TestIntake {
         serde_json::to_string(&question).unwrap()
     }
 
-    async fn run(&self, question: String, more: &[&str]) -> Output {
+    fn command(&self, question: String, more: &[&str]) -> Command {
         let file = |name: &str| self.directory.path().join(name);
         let mut command = Command::new(env!("CARGO_BIN_EXE_breakwater-scanner"));
         command.env("BREAKWATER_QUESTION", question).arg("--intake-ca").arg(file("ca.crt"));
         command.arg("--token-file").arg(file("token")).args(more);
+        command
+    }
+
+    async fn run(&self, question: String, more: &[&str]) -> Output {
+        let mut command = self.command(question, more);
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
     }
 
@@ -203,4 +208,21 @@ async fn a_question_that_is_none_is_a_wrong_start() {
     for question in ["", "{}", &intake.question(&[], 5)] {
         assert_eq!(intake.run(question.to_owned(), &[]).await.status.code(), Some(2), "{question}");
     }
+}
+
+#[tokio::test]
+async fn a_stopped_job_ends_at_once_and_says_so() {
+    let intake = TestIntake::start(0, StatusCode::OK, true).await;
+    let registry = Server::start(|_| {
+        answer(200, MANIFEST, slowly(vec![b" ".to_vec(); 100], std::time::Duration::from_secs(1), false))
+    })
+    .await;
+    let mut job = intake.command(intake.question(&[registry.reference()], 60), &[]).spawn().unwrap();
+    while registry.asked().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    Command::new("kill").args(["-TERM", &job.id().to_string()]).status().unwrap();
+    let status = tokio::task::spawn_blocking(move || job.wait().unwrap()).await.unwrap();
+    assert_eq!(status.code(), Some(143));
+    assert!(intake.outcomes().is_empty());
 }

@@ -41,7 +41,9 @@ fn tar() {
 
 #[test]
 fn package_databases() {
-    seeds("dpkg", |bytes| !dpkg::parse_status(text(bytes)).is_empty() && !dpkg::parse_files(text(bytes)).is_empty());
+    seeds("dpkg", |bytes| {
+        !dpkg::parse_status(text(bytes)).is_empty() && !dpkg::parse_files(text(bytes)).is_empty()
+    });
     seeds("apk", |bytes| apk::parse_installed(text(bytes)).0.len() == 2);
 }
 
