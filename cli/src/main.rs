@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         .build()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| {
-            let ended = runtime.block_on(run(arguments.command));
+            let ended = runtime.block_on(run_until_interrupted(arguments.command));
             // A blocked read of a file or a resolver must not hold up the end.
             runtime.shutdown_background();
             ended
@@ -36,6 +36,17 @@ fn main() -> ExitCode {
         eprintln!("breakwater: {error:#}");
         ExitCode::from(UNTOLD)
     })
+}
+
+/// Ctrl-C ends everything at once, progress line and temporary files with it; the server ends by its own rules.
+async fn run_until_interrupted(command: Command) -> anyhow::Result<ExitCode> {
+    if let Command::Db(Db::Sync(arguments)) = command {
+        return run(Command::Db(Db::Sync(arguments))).await;
+    }
+    tokio::select! {
+        ended = run(command) => ended,
+        _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+    }
 }
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {

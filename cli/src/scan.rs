@@ -106,14 +106,7 @@ async fn inventory(
         line.show(&format!("read {done} of {}, {}", count(*total, "layer"), size(*bytes)));
     };
     let platforms = [arguments.platform.clone()];
-    let scanning = breakwater_scanner::scan(connection, reference, &platforms, &progress);
-    let inventories = tokio::select! {
-        inventories = scanning => inventories,
-        _ = tokio::signal::ctrl_c() => {
-            drop(line);
-            anyhow::bail!("interrupted: nothing was judged");
-        }
-    };
+    let inventories = breakwater_scanner::scan(connection, reference, &platforms, &progress).await;
     let inventories = inventories.map_err(|error| anyhow::Error::from(error).context(reference.to_string()));
     let inventories = inventories.map_err(advise)?;
     inventories.into_iter().next().context("the image has no manifest for this platform")

@@ -1,6 +1,10 @@
 //! `breakwater explain` and `breakwater undo` against an API server of this test, which plays the operator's part.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests stop where they cannot go on")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop where they cannot go on"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,6 +1,11 @@
 //! `breakwater db sync`, as the advisories Deployment runs it.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stop where they cannot go on")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stop where they cannot go on"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests measure how long things take")]
 
 use std::io::{BufRead, BufReader};

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use breakwater_advisories::{BuildInput, BuildReport, Index};
@@ -24,6 +25,8 @@ mod shelf;
 
 /// How much an ecosystem may shrink from one index to the next, in percent.
 const MAX_SHRINK: u64 = 5;
+/// How soon a failed look is repeated, if the interval is longer.
+const RETRY: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(arguments: Sync) -> anyhow::Result<()> {
     tracing_subscriber::fmt().json().with_writer(std::io::stderr).with_target(false).init();
@@ -70,7 +73,11 @@ async fn keep_current(
                 publish.send_replace(Some(Arc::new(new)));
             }
             Ok(None) => {}
-            Err(cause) => error!(cause = format!("{cause:#}"), "no new index; the old one stays"),
+            Err(cause) => {
+                error!(cause = format!("{cause:#}"), "no new index; the old one stays");
+                tokio::time::sleep(arguments.interval.min(RETRY)).await;
+                continue;
+            }
         }
         tokio::time::sleep(arguments.interval).await;
     }

@@ -1,5 +1,5 @@
-//! Connections, over TLS when there is a certificate. Handshakes run beside each other, bounded in number and time, so that a client
-//! that says nothing keeps nobody waiting.
+//! Connections, over TLS when there is a certificate. Handshakes run beside each other; connections are bounded in number, handshakes
+//! and silence in time, so that a client that says nothing keeps nobody waiting.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,8 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -22,8 +23,10 @@ use tracing::{info, warn};
 
 /// The longest a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// The most handshakes at a time.
-const MAX_HANDSHAKES: usize = 64;
+/// The most connections at a time.
+const MAX_CONNECTIONS: usize = 512;
+/// The longest silence of a client; longer than a request is ever held.
+const SILENCE: Duration = Duration::from_secs(90);
 /// How often the certificate's files are looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -34,8 +37,16 @@ pub(super) struct Listener {
     accepted: mpsc::Receiver<(Connection, SocketAddr)>,
 }
 
+/// One connection, counted until it is dropped.
 #[derive(Debug)]
-pub(super) enum Connection {
+pub(super) struct Connection {
+    stream: Stream,
+    silence: Pin<Box<Sleep>>,
+    _counted: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
@@ -53,7 +64,7 @@ pub(super) async fn bind(
         Some((certificate, key)) => Some(certificates(certificate, key, stop).await?),
         None => None,
     };
-    let (send, accepted) = mpsc::channel(MAX_HANDSHAKES);
+    let (send, accepted) = mpsc::channel(1);
     let stop = stop.clone();
     tokio::spawn(async move {
         tokio::select! {
@@ -75,9 +86,9 @@ async fn accept(
     tls: Option<watch::Receiver<Arc<ServerConfig>>>,
     send: mpsc::Sender<(Connection, SocketAddr)>,
 ) {
-    let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else { return };
+        let Ok(counted) = Arc::clone(&connections).acquire_owned().await else { return };
         let (stream, peer) = match tcp.accept().await {
             Ok(accepted) => accepted,
             Err(cause) => {
@@ -90,17 +101,18 @@ async fn accept(
         let config = tls.as_ref().map(|tls| Arc::clone(&tls.borrow()));
         let send = send.clone();
         tokio::spawn(async move {
-            let connection = match config {
-                None => Connection::Plain(stream),
+            let stream = match config {
+                None => Stream::Plain(stream),
                 Some(config) => {
                     let handshake = TlsAcceptor::from(config).accept(stream);
                     match tokio::time::timeout(HANDSHAKE, handshake).await {
-                        Ok(Ok(stream)) => Connection::Tls(Box::new(stream)),
+                        Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
                         Ok(Err(_)) | Err(_) => return,
                     }
                 }
             };
-            drop(permit);
+            let silence = Box::pin(tokio::time::sleep(SILENCE));
+            let connection = Connection { stream, silence, _counted: counted };
             // Nobody receives once the server has ended.
             let _ = send.send((connection, peer)).await;
         });
@@ -198,10 +210,12 @@ impl AsyncRead for Connection {
         context: &mut TaskContext<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
+        let this = self.get_mut();
+        let read = match &mut this.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        };
+        this.unless_silent(context, read)
     }
 }
 
@@ -211,23 +225,44 @@ impl AsyncWrite for Connection {
         context: &mut TaskContext<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
+        let this = self.get_mut();
+        let written = match &mut this.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        };
+        this.unless_silent(context, written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<std::io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<std::io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+impl Connection {
+    /// What was done, or an error once the client neither sent nor took anything for too long.
+    fn unless_silent<T>(
+        &mut self,
+        context: &mut TaskContext<'_>,
+        done: Poll<std::io::Result<T>>,
+    ) -> Poll<std::io::Result<T>> {
+        if done.is_ready() {
+            // The sleep's own clock: nothing here reads the time.
+            self.silence.set(tokio::time::sleep(SILENCE));
+            return done;
+        }
+        match self.silence.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(std::io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
         }
     }
 }
