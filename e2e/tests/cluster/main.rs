@@ -5,10 +5,12 @@
 
 #![allow(unreachable_pub, reason = "everything here is for this one binary")]
 
+mod api_corpus;
 mod bad_input;
 mod disruptive;
 mod intake;
 mod judging;
+mod kstatus;
 mod permissions;
 mod pods;
 mod support;

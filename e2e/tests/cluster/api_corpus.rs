@@ -1,16 +1,7 @@
-#![cfg(feature = "cluster")]
 //! The corpus of `crds/testdata`, judged by a real API server: it must agree with `crds/tests/corpus.rs`, except about
 //! `bad-controller`, which OpenAPI and CEL cannot tell from good. Files are sent as they are, byte by byte but for the namespace.
 //!
 //! Needs the custom resource definitions, not the operator.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "what a test relies on and does not get, fails it"
-)]
 
 use std::{
     fs,
