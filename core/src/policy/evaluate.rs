@@ -178,15 +178,7 @@ impl Judge<'_> {
     }
 
     fn finish(mut self) -> Verdict {
-        self.verdict.checks.sort_by(|a, b| {
-            (b.effect, a.id, &a.container, &a.image, &a.observed).cmp(&(
-                a.effect,
-                b.id,
-                &b.container,
-                &b.image,
-                &b.observed,
-            ))
-        });
+        self.verdict.checks.sort_by(|a, b| b.effect.cmp(&a.effect).then_with(|| a.cmp(b)));
         self.verdict.checks.dedup();
         let worst = self.verdict.checks.iter().map(|check| check.effect).max();
         self.verdict.compliance = match worst {

@@ -24,7 +24,7 @@ pub enum Effect {
 }
 
 /// One rule that is not met, or of which it is not known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
     /// For example `BW-VUL-001`; never reused for another meaning.
