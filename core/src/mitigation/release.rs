@@ -43,9 +43,14 @@ pub(super) fn release(
 }
 
 /// Asked for by the nonce of this very latch; any other value is stale and ignored, never refused.
+///
+/// Nothing is read from an object that has a controller: the admission policy that checks the verb lets those pass, so that controllers
+/// may copy annotations, and whoever may edit an object may claim a controller for it.
 fn is_undone(facts: &Facts<'_>, latch: &Latch) -> bool {
-    let cached = facts.workload.and_then(|workload| workload.annotations.get(UNDO).map(String::as_str));
-    let live = facts.live.and_then(|live| live.target.as_ref()).map(|target| target.undo.as_deref());
+    let cached = facts.workload.filter(|workload| workload.controlled_by.is_none());
+    let cached = cached.and_then(|workload| workload.annotations.get(UNDO).map(String::as_str));
+    let live = facts.live.and_then(|live| live.target.as_ref());
+    let live = live.map(|target| target.undo.as_deref().filter(|_| target.controlled_by.is_none()));
     live.unwrap_or(cached) == Some(latch.nonce.as_str())
 }
 

@@ -412,6 +412,18 @@ fn a_stale_undo_is_ignored() {
 }
 
 #[test]
+fn an_undo_on_an_object_that_claims_a_controller_is_ignored() {
+    let mut world = World::mitigated();
+    let nonce = world.latch().nonce.clone();
+    world.workload.annotations.insert("breakwater.dev/undo".into(), nonce.clone());
+    world.workload.controlled_by = Some("Anything/forged".into());
+    world.target().undo = Some(nonce);
+    world.target().controlled_by = Some("Anything/forged".into());
+    world.live_through(minutes(10));
+    assert_eq!(world.scales(), [0]);
+}
+
+#[test]
 fn a_recreated_object_stays_latched_and_nothing_is_put_on_it() {
     let mut world = World::mitigated();
     world.workload.uid = "uid-2".into();
