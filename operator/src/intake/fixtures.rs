@@ -38,7 +38,8 @@ pub(crate) fn job() -> Job {
         attempt: 1,
         trigger: Trigger::Manual,
         requester: "shop/web".into(),
-        with_secret: false,
+        with_credentials: false,
+        with_authority: false,
     };
     let mut job = build(&template, &order);
     job.metadata.uid = Some("job-uid".into());

@@ -60,8 +60,10 @@ pub struct Order {
     pub trigger: Trigger,
     /// `namespace/name` of the ScanJob.
     pub requester: String,
-    /// A Secret of the Job's name is mounted.
-    pub with_secret: bool,
+    /// A Secret of the Job's name holds a docker configuration.
+    pub with_credentials: bool,
+    /// It holds certificates to trust for the registry.
+    pub with_authority: bool,
 }
 
 /// What is the same for all, from the operator's configuration.
@@ -153,7 +155,7 @@ fn pod(template: &Template, order: &Order) -> PodSpec {
         },
     ];
     let mut mounts = vec![mount("token", pod::TOKEN_FILE), mount("ca", pod::CA_FILE)];
-    if order.with_secret {
+    if order.with_credentials || order.with_authority {
         volumes.push(Volume {
             name: "registry".into(),
             secret: Some(SecretVolumeSource {
@@ -195,10 +197,17 @@ fn container(template: &Template, order: &Order, mounts: Vec<VolumeMount>) -> Co
         Some(pairs.map(|(name, value)| (name.to_owned(), Quantity(value.to_owned()))).into())
     };
     let question = serde_json::to_string(&order.question).unwrap_or_default();
+    let files = [
+        Some(("token-file", pod::TOKEN_FILE)),
+        Some(("intake-ca", pod::CA_FILE)),
+        order.with_credentials.then_some(("credentials", pod::CREDENTIALS_FILE)),
+        order.with_authority.then_some(("registry-ca", pod::REGISTRY_CA_FILE)),
+    ];
     Container {
         name: "scan".into(),
         image: Some(template.image.clone()),
         image_pull_policy: Some("IfNotPresent".into()),
+        args: Some(files.into_iter().flatten().map(|(name, path)| format!("--{name}={path}")).collect()),
         env: Some(vec![EnvVar { name: pod::QUESTION.into(), value: Some(question), value_from: None }]),
         resources: Some(ResourceRequirements {
             requests: quantities("50m", "64Mi", "16Mi"),
@@ -326,7 +335,7 @@ mod tests {
 
     use super::*;
 
-    fn order(with_secret: bool) -> Order {
+    fn order(with_credentials: bool) -> Order {
         Order {
             name: name("9d2f-uid", None, 1),
             question: Question {
@@ -340,7 +349,8 @@ mod tests {
             attempt: 1,
             trigger: Trigger::Manual,
             requester: "shop/web".into(),
-            with_secret,
+            with_credentials,
+            with_authority: with_credentials,
         }
     }
 

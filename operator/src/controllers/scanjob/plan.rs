@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use breakwater_core::scan::pod;
 use breakwater_crds::{
     ScanJob, ScanJobStatus,
     names::{conditions as types, reasons},
@@ -87,9 +88,19 @@ pub(super) fn plan(facts: Facts, terms: &Terms) -> Plan {
         Turn::Start { attempt, name, asking } => {
             let images = u32::try_from(asking.question.images.len()).ok();
             let requester = format!("{}/{}", scan_job.namespace().unwrap_or_default(), scan_job.name_any());
-            let with_secret = !asking.files.is_empty();
+            let has =
+                |path: &str| path.rsplit('/').next().is_some_and(|name| asking.files.contains_key(name));
+            let (with_credentials, with_authority) = (has(pod::CREDENTIALS_FILE), has(pod::REGISTRY_CA_FILE));
             let status = draft.running(attempt, &name, 0, images);
-            let order = Order { name, question: asking.question, attempt, trigger, requester, with_secret };
+            let order = Order {
+                name,
+                question: asking.question,
+                attempt,
+                trigger,
+                requester,
+                with_credentials,
+                with_authority,
+            };
             Plan {
                 create: Some(NewJob { job: job::build(&terms.template, &order), files: asking.files }),
                 status: Some(status),
