@@ -13,5 +13,6 @@ mod judging;
 mod kstatus;
 mod permissions;
 mod pods;
+mod remediation;
 mod support;
 mod tenants;
