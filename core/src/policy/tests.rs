@@ -722,3 +722,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn every_check_is_documented() {
+    let documented = include_str!("../../../docs/checks.md");
+    let source = [include_str!("checks.rs"), include_str!("evaluate.rs")].concat();
+    let ids: std::collections::BTreeSet<&str> =
+        source.match_indices("\"BW-").filter_map(|(at, _)| source[at + 1..].split('"').next()).collect();
+    assert!(ids.len() >= 20, "{ids:?}");
+    for id in ids {
+        assert!(documented.contains(&format!("| {id} |")), "{id} is not in docs/checks.md");
+    }
+}
