@@ -10,6 +10,7 @@ mod credentials;
 #[cfg(test)]
 mod fixtures;
 mod job;
+mod judgement;
 mod observe;
 mod places;
 mod plan;

@@ -1,27 +1,31 @@
 //! Everything a plan needs to know of one ScanJob. Caches first; the API server for what the spec names; the store for what was found.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use breakwater_core::{Digest, scan::Question};
+use breakwater_core::{Digest, policy::Policy, scan::Question};
 use breakwater_crds::{
-    ScanJob,
-    scanjob::{ImageEntry, Trigger},
+    ImagePolicy, ScanJob,
+    scanjob::{ImageEntry, Trigger, VerdictEntry},
     validation::{Problems, Scan},
 };
 use chrono::{DateTime, Utc};
-use k8s_openapi::api::batch::v1::Job;
-use kube::ResourceExt as _;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Namespace};
+use kube::{Api, ResourceExt as _, api::ListParams};
 
 use super::{
     Controller, ScanJobError,
     answer::{Manifest, Totals, together, totals},
     asking::{Asking, Failure, Hindrance, resolve, was_named},
     job,
+    judgement::{self, Place},
     places::{attempts, trigger, waiting},
     stage::{ImageOutcome, Stage, requested, stage},
     status::image_entry,
 };
 use crate::intake::record;
+
+/// The most policies of one namespace that are asked.
+const MAX_POLICIES: u32 = 100;
 
 /// What is known of a ScanJob at one moment.
 pub(super) struct Facts {
@@ -74,6 +78,7 @@ pub(super) struct Found {
     /// Platforms asked for by name that an image does not have.
     pub(super) absent: Vec<String>,
     pub(super) one_image: bool,
+    pub(super) verdicts: Vec<VerdictEntry>,
 }
 
 pub(super) async fn observe(controller: &Controller, scan_job: Arc<ScanJob>) -> Result<Facts, ScanJobError> {
@@ -95,7 +100,7 @@ pub(super) async fn observe(controller: &Controller, scan_job: Arc<ScanJob>) -> 
             running(controller, &scan_job, &scan, &jobs, Stage::Running { attempt, job, ended }).await?
         }
         (Stage::Answered { attempt, job, outcomes }, Ok(scan)) => {
-            let found = found(controller, job.as_deref(), &outcomes, &scan).await?;
+            let found = found(controller, &scan_job, job.as_deref(), &outcomes, &scan).await?;
             Turn::Answered { attempt, outcomes, found }
         }
     };
@@ -161,6 +166,7 @@ async fn running(
 /// Image by image, so that only one inventory is in memory at a time.
 async fn found(
     controller: &Controller,
+    scan_job: &ScanJob,
     job: Option<&Job>,
     outcomes: &[ImageOutcome],
     scan: &Scan,
@@ -169,6 +175,7 @@ async fn found(
     let platforms = job::question(job).map(|Question { platforms, .. }| platforms).unwrap_or_default();
     let mut found = Found { one_image: outcomes.len() == 1, ..Found::default() };
     let mut all = Vec::new();
+    let (policies, place) = policies(controller, &scan_job.namespace().unwrap_or_default()).await?;
     for outcome in outcomes {
         let offered = record::offered(job, &outcome.image).filter(|_| outcome.failure.is_none());
         let mut manifests = Vec::new();
@@ -181,6 +188,16 @@ async fn found(
         let totals = offered.is_some().then(|| totals(&manifests));
         found.entries.push(image_entry(outcome, digest.map(ToString::to_string), totals.as_ref()));
         all.extend(totals);
+        if offered.is_some() {
+            let images: Vec<_> = manifests.iter().map(|manifest| manifest.image.clone()).collect();
+            found.verdicts.extend(judgement::verdicts(
+                &policies,
+                &place,
+                &outcome.image,
+                &images,
+                controller.context.clock.now(),
+            ));
+        }
         if found.one_image {
             let named = platforms.iter().filter(|platform| was_named(scan, platform));
             let absent = named.filter(|p| offered.as_ref().is_some_and(|offered| offered.absent.contains(p)));
@@ -188,7 +205,25 @@ async fn found(
         }
     }
     found.totals = together(all);
+    found.verdicts = judgement::together(std::mem::take(&mut found.verdicts));
     Ok(found)
+}
+
+/// The policies of the ScanJob's namespace and of the operator's; which of them speak is decided later. One that is invalid judges nothing.
+async fn policies(controller: &Controller, namespace: &str) -> Result<(Vec<Policy>, Place), ScanJobError> {
+    let context = &controller.context;
+    let own = &*context.namespace;
+    let mut found = Vec::new();
+    for namespace in BTreeSet::from([namespace, own]) {
+        let api: Api<ImagePolicy> = Api::namespaced(context.client.clone(), namespace);
+        found.extend(api.list(&ListParams::default().limit(MAX_POLICIES)).await?.items);
+    }
+    let labels = Api::<Namespace>::all(context.client.clone()).get_metadata_opt(namespace).await?;
+    let place = Place {
+        namespace: namespace.to_owned(),
+        labels: labels.and_then(|namespace| namespace.metadata.labels).unwrap_or_default(),
+    };
+    Ok((found.iter().filter_map(|policy| policy.validate(own).ok()).collect(), place))
 }
 
 async fn manifest_of(controller: &Controller, digest: &Digest) -> Result<Manifest, ScanJobError> {

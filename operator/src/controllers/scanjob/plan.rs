@@ -125,6 +125,7 @@ pub(super) fn plan(facts: Facts, terms: &Terms) -> Plan {
                 entries: found.entries,
                 absent: &found.absent,
                 one_image: found.one_image,
+                verdicts: found.verdicts,
             },
         )),
     }

@@ -7,7 +7,7 @@ use breakwater_core::{
 use breakwater_crds::{
     ScanJob, ScanJobStatus,
     names::{conditions as types, reasons},
-    scanjob::{ImageEntry, ScanProgress, ScanResult, Trigger},
+    scanjob::{ImageEntry, ScanProgress, ScanResult, Trigger, VerdictEntry, VerdictResult},
     selector::LocalReference,
     severities::saturate,
 };
@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     answer::Totals,
+    judgement::worst,
     stage::{ImageOutcome, requested},
 };
 use crate::kube::conditions;
@@ -41,6 +42,7 @@ pub(super) struct Ending<'a> {
     /// Platforms that somebody asked for by name and that the image does not have.
     pub(super) absent: &'a [String],
     pub(super) one_image: bool,
+    pub(super) verdicts: Vec<VerdictEntry>,
 }
 
 impl Draft {
@@ -145,7 +147,7 @@ impl Draft {
     /// There is a last word about every image.
     pub(super) fn answered(mut self, attempt: u32, ending: Ending<'_>) -> ScanJobStatus {
         self.status.attempts = i32::try_from(attempt).ok();
-        let Ending { outcomes, totals, mut entries, absent, one_image } = ending;
+        let Ending { outcomes, totals, mut entries, absent, one_image, verdicts } = ending;
         let failures: Vec<&ScanFailure> =
             outcomes.iter().filter_map(|outcome| outcome.failure.as_ref()).collect();
         let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
@@ -182,13 +184,19 @@ impl Draft {
         unanalysed.splice(0..0, missing);
         unanalysed.truncate(20);
         let incomplete = incomplete || !matched || !absent.is_empty() || !failures.is_empty();
-        self.status.result = Some(if incomplete { ScanResult::Incomplete } else { ScanResult::Passed });
+        self.status.result = Some(match worst(&verdicts) {
+            Some(VerdictResult::Fail) => ScanResult::Violating,
+            Some(VerdictResult::Error) => ScanResult::Incomplete,
+            _ if incomplete => ScanResult::Incomplete,
+            _ => ScanResult::Passed,
+        });
         self.status.summary = Some(summary);
         self.status.top_findings = top_findings;
         self.status.total_findings = Some(total_findings);
         self.status.unanalysed = unanalysed;
         self.status.truncated = truncated || cut;
         self.status.scanner = scanner;
+        self.status.verdicts.clone_from(&verdicts);
         self.ended();
         let (generation, now) = (self.generation, self.now);
         let (reason, message) = match (failures.first(), matched) {
@@ -204,16 +212,8 @@ impl Draft {
         let all = &mut self.status.conditions;
         conditions::remove(all, types::FAILED);
         conditions::set(all, types::COMPLETE, true, reason, &message, generation, now);
-        let unjudged = "no policy has judged this scan; see the ImagePolicies for what runs";
-        conditions::set(
-            all,
-            types::POLICY_PASSED,
-            conditions::Status::Unknown,
-            reasons::UNKNOWN,
-            unjudged,
-            generation,
-            now,
-        );
+        let (passed, why, judged) = judgement(&verdicts);
+        conditions::set(all, types::POLICY_PASSED, passed, why, &judged, generation, now);
         conditions::ready(all, reason, &message, generation, now);
         bounded(self.status)
     }
@@ -225,6 +225,33 @@ impl Draft {
 
     fn resumed(&mut self) {
         conditions::remove(&mut self.status.conditions, types::SUSPENDED);
+    }
+}
+
+/// What all policies together say.
+fn judgement(verdicts: &[VerdictEntry]) -> (conditions::Status, &'static str, String) {
+    let of = |result: VerdictResult| {
+        let names = verdicts
+            .iter()
+            .filter(move |verdict| verdict.result == result)
+            .map(|verdict| verdict.policy.as_str());
+        names.collect::<Vec<_>>().join(", ")
+    };
+    match worst(verdicts) {
+        None => (conditions::Status::Unknown, reasons::UNKNOWN, "no policy speaks about this image".into()),
+        Some(VerdictResult::Fail) => {
+            (conditions::Status::False, reasons::VIOLATIONS, format!("violates {}", of(VerdictResult::Fail)))
+        }
+        Some(VerdictResult::Error) => (
+            conditions::Status::Unknown,
+            reasons::UNKNOWN,
+            format!("cannot be judged by {}", of(VerdictResult::Error)),
+        ),
+        Some(VerdictResult::Pass | VerdictResult::Warn) => (
+            conditions::Status::True,
+            reasons::PASSED,
+            "every policy that speaks about this image passes it".into(),
+        ),
     }
 }
 
@@ -297,8 +324,14 @@ mod tests {
     }
 
     fn answered(manifests: &[Manifest], outcomes: &[ImageOutcome]) -> ScanJobStatus {
-        let ending =
-            Ending { outcomes, totals: totals(manifests), entries: vec![], absent: &[], one_image: true };
+        let ending = Ending {
+            outcomes,
+            totals: totals(manifests),
+            entries: vec![],
+            absent: &[],
+            one_image: true,
+            verdicts: vec![],
+        };
         draft().answered(1, ending)
     }
 
@@ -390,6 +423,39 @@ mod tests {
         assert_eq!(status.total_findings, Some(20_000));
         assert_eq!(status.summary.unwrap().critical, 20_000);
         assert!(conditions::is_true(&status.conditions, types::COMPLETE));
+    }
+
+    #[test]
+    fn the_worst_verdict_is_the_result() {
+        let of = |results: &[VerdictResult]| {
+            let entry = |(n, result): (usize, &VerdictResult)| VerdictEntry {
+                policy: format!("shop/p{n}"),
+                result: *result,
+                rules: vec![],
+            };
+            let verdicts = results.iter().enumerate().map(entry).collect();
+            let (manifests, outcomes) = ([manifest("a", vec![])], [outcome(None)]);
+            let totals = totals(&manifests);
+            let ending = Ending {
+                outcomes: &outcomes,
+                totals,
+                entries: vec![],
+                absent: &[],
+                one_image: true,
+                verdicts,
+            };
+            let status = draft().answered(1, ending);
+            let passed = conditions::get(&status.conditions, types::POLICY_PASSED).unwrap();
+            (status.result.unwrap(), passed.status.clone(), passed.message.clone())
+        };
+        use VerdictResult::{Error, Fail, Pass, Warn};
+        let (result, passed, message) = of(&[Pass, Fail, Error]);
+        assert_eq!(
+            (result, passed.as_str(), message.as_str()),
+            (ScanResult::Violating, "False", "violates shop/p1")
+        );
+        assert_eq!(of(&[Pass, Error]).1, "Unknown");
+        assert_eq!((of(&[Pass, Warn]).0, of(&[Pass, Warn]).1.as_str()), (ScanResult::Passed, "True"));
     }
 
     #[test]
