@@ -306,7 +306,13 @@ impl Executor {
         let workload = current(pass, id, &judged);
         let client = self.context.client.clone();
         let monotonic = self.context.clock.monotonic();
-        let rbac = self.access.may_act(&client, &id.namespace, id.kind, monotonic).await;
+        // Nobody is asked for a right that nobody wants to use.
+        let is_wanted = self.records.get(id).is_some()
+            || judged.iter().any(|(submitted, _)| {
+                let remediation = &submitted.policy.remediation;
+                remediation.mode != Mode::Off && !remediation.triggers.is_empty()
+            });
+        let rbac = is_wanted && self.access.may_act(&client, &id.namespace, id.kind, monotonic).await;
         let mut live: Option<Live> = None;
         let mut shown: Option<Outlook> = None;
         for round in 0..MAX_STEPS {

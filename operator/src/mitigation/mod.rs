@@ -14,7 +14,7 @@ mod records;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use breakwater_core::policy::{Policy, PolicyId};
 use tokio::sync::watch;
@@ -28,6 +28,9 @@ use crate::{
     clock::Clock, context::Context, inventory::Images, kube::events::Events, kube::lease::Leadership,
     workloads::Workloads,
 };
+
+/// Records that could not be read are tried again so much later.
+const RECORDS_AGAIN: Duration = Duration::from_secs(10);
 
 /// Where judgements are handed in and states are read. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -69,7 +72,7 @@ impl Mitigation {
     /// Acts until the process is asked to stop. Started on the lease holder only, once.
     ///
     /// # Errors
-    /// When the records cannot be read, or leadership was lost: the process must end then.
+    /// When leadership was lost: the process must end then. Records that cannot be read are tried again; until then nothing is done.
     pub async fn run(
         self,
         context: Context,
@@ -79,7 +82,20 @@ impl Mitigation {
         events: Events,
     ) -> Result<(), MitigationError> {
         workloads.ready().await;
-        let executor = Executor::new(context, self.board, leadership, events).await?;
-        executor.run(&workloads, &images).await
+        loop {
+            let executor =
+                Executor::new(context.clone(), self.board.clone(), leadership.clone(), events.clone());
+            match executor.await {
+                Ok(executor) => return executor.run(&workloads, &images).await,
+                // Without the records nothing is done; scanning and judging go on.
+                Err(error) => {
+                    tracing::error!(%error, "the records cannot be read: nothing is mitigated until they can")
+                }
+            }
+            tokio::select! {
+                () = context.stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(RECORDS_AGAIN) => {}
+            }
+        }
     }
 }
