@@ -66,7 +66,12 @@ fn main() -> ExitCode {
 
 fn start(arguments: Arguments) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&arguments.log).context("--log")?;
-    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(run(arguments));
     // Whatever still runs writes nothing more: the lease is given back.
@@ -95,7 +100,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     tasks.spawn("configuration", config::follow(context.clone(), events.clone()));
     tasks.spawn("certificates", tls::keep(context.clone(), identity.clone()));
     let router = intake::router(context.clone(), store.clone());
-    tasks.spawn("intake", intake::serve(arguments.intake_address, identity.server_config()?, router, context.stop.clone()));
+    tasks.spawn(
+        "intake",
+        intake::serve(arguments.intake_address, identity.server_config()?, router, context.stop.clone()),
+    );
 
     // The lease is given back only after whatever acts for the leader has ended.
     let (ended, idle) = oneshot::channel::<()>();
@@ -144,7 +152,8 @@ impl Rooms {
         let mitigation = Mitigation::new(context.clock);
         let (c, w, i, l, e) = (&context, &workloads, &images, &leadership, &events);
         tasks.spawn("scanjob", scanjob::run(c.clone(), store, w.clone(), i.clone(), l.clone(), e.clone()));
-        let policies = imagepolicy::run(c.clone(), w.clone(), i.clone(), mitigation.clone(), l.clone(), e.clone());
+        let policies =
+            imagepolicy::run(c.clone(), w.clone(), i.clone(), mitigation.clone(), l.clone(), e.clone());
         tasks.spawn("imagepolicy", policies);
         tasks.spawn("runtimebaseline", runtimebaseline::run(c.clone(), w.clone(), e.clone()));
         let rescans = rescan::run(c.clone(), w.clone(), i.clone(), l.clone());

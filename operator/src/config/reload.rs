@@ -51,7 +51,8 @@ impl ConfigError {
 /// # Errors
 /// [`ConfigError`], naming the field.
 pub fn parse(yaml: &str) -> Result<Config, ConfigError> {
-    let config: Config = serde_saphyr::from_str(yaml).map_err(|error| ConfigError::Malformed(error.to_string()))?;
+    let config: Config =
+        serde_saphyr::from_str(yaml).map_err(|error| ConfigError::Malformed(error.to_string()))?;
     let Config { scan, registries, advisories, store: _, remediation, exempt_namespaces } = &config;
     let rules = [
         (!scan.image.is_empty(), "scan.image", "an image reference"),
@@ -59,7 +60,11 @@ pub fn parse(yaml: &str) -> Result<Config, ConfigError> {
         ((1..=100).contains(&scan.max_jobs_per_registry), "scan.maxJobsPerRegistry", "between 1 and 100"),
         ((1..=10).contains(&scan.max_attempts), "scan.maxAttempts", "between 1 and 10"),
         ((10..=86_400).contains(&scan.max_timeout.as_secs()), "scan.maxTimeout", "between 10s and 24h"),
-        (registries.len() <= 100 && registries.iter().all(|registry| is_host(&registry.host)), "registries", "at most 100, each with a host[:port]"),
+        (
+            registries.len() <= 100 && registries.iter().all(|registry| is_host(&registry.host)),
+            "registries",
+            "at most 100, each with a host[:port]",
+        ),
         (is_source(&advisories.url), "advisories.url", "an http(s): or file: URL"),
         (advisories.directory.starts_with('/'), "advisories.directory", "an absolute path"),
         (remediation.breaker_percent <= 100, "remediation.breakerPercent", "between 0 and 100"),
@@ -76,7 +81,9 @@ fn is_host(host: &str) -> bool {
 }
 
 fn is_source(source: &str) -> bool {
-    ["https://", "http://", "file:"].iter().any(|scheme| source.len() > scheme.len() && source.starts_with(scheme))
+    ["https://", "http://", "file:"]
+        .iter()
+        .any(|scheme| source.len() > scheme.len() && source.starts_with(scheme))
 }
 
 /// The configuration at start. One that cannot be used leaves the defaults, with mitigation paused, and is told like any other.
@@ -100,7 +107,9 @@ pub async fn follow(context: Context, events: Events) -> Result<(), WatchEnded> 
         async move {
             context.metrics.watched("configuration", context.clock.monotonic());
             match event {
-                Ok(watcher::Event::Apply(map) | watcher::Event::InitApply(map)) => adopt(context, events, Some(&map)).await,
+                Ok(watcher::Event::Apply(map) | watcher::Event::InitApply(map)) => {
+                    adopt(context, events, Some(&map)).await
+                }
                 Ok(watcher::Event::Delete(_)) => adopt(context, events, None).await,
                 Ok(watcher::Event::Init | watcher::Event::InitDone) => {}
                 Err(error) => tracing::warn!(%error, "the configuration's watch failed and is tried again"),
@@ -126,8 +135,12 @@ async fn adopt(context: &Context, events: &Events, stored: Option<&ConfigMap>) {
         Err(error) => {
             tracing::error!(%error, "the configuration is not usable: the last good one holds, mitigation is paused");
             context.metrics.configuration_loaded(error.reason());
-            let note = format!("{error}. The last good configuration holds, and mitigation is paused until this is repaired.");
-            events.tell(&about(context, stored), Kind::Warning, error.reason(), "LoadConfiguration", &note).await;
+            let note = format!(
+                "{error}. The last good configuration holds, and mitigation is paused until this is repaired."
+            );
+            events
+                .tell(&about(context, stored), Kind::Warning, error.reason(), "LoadConfiguration", &note)
+                .await;
             let mut paused = (*before).clone();
             paused.remediation.paused = true;
             context.config.store(Arc::new(paused));
@@ -159,7 +172,10 @@ mod tests {
     #[test]
     fn what_is_left_out_has_its_default() {
         let config = parse(GOOD).unwrap();
-        assert_eq!((config.scan.max_jobs, config.scan.max_attempts), (3, Config::default().scan.max_attempts));
+        assert_eq!(
+            (config.scan.max_jobs, config.scan.max_attempts),
+            (3, Config::default().scan.max_attempts)
+        );
         assert!(config.remediation.second_look.is_zero());
     }
 

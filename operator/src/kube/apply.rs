@@ -52,7 +52,11 @@ pub async fn apply_status<K, S>(
     status: &S,
 ) -> Result<bool, kube::Error>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Serialize
+        + DeserializeOwned
+        + Clone
+        + std::fmt::Debug,
     S: Serialize,
 {
     let wanted = serde_json::to_value(status).map_err(kube::Error::SerdeError)?;
@@ -70,7 +74,9 @@ where
         "status": wanted,
     });
     let params = PatchParams::apply(manager.as_str()).force();
-    let written = Api::<K>::namespaced(client.clone(), namespace).patch_status(name, &params, &Patch::Apply(body)).await;
+    let written = Api::<K>::namespaced(client.clone(), namespace)
+        .patch_status(name, &params, &Patch::Apply(body))
+        .await;
     match written {
         Ok(_) => Ok(true),
         Err(kube::Error::Api(answer)) if answer.is_not_found() => Ok(false),
@@ -87,8 +93,11 @@ where
     K: Resource<DynamicType = ()> + Serialize,
     S: Serialize,
 {
-    let (Ok(object), Ok(wanted)) = (serde_json::to_value(current), serde_json::to_value(status)) else { return None };
-    let urgent: Map<String, Value> = URGENT.iter().filter_map(|key| Some(((*key).to_owned(), wanted.get(key)?.clone()))).collect();
+    let (Ok(object), Ok(wanted)) = (serde_json::to_value(current), serde_json::to_value(status)) else {
+        return None;
+    };
+    let urgent: Map<String, Value> =
+        URGENT.iter().filter_map(|key| Some(((*key).to_owned(), wanted.get(key)?.clone()))).collect();
     if says(&object, manager, &wanted) || !holds(object.get("status")?, &Value::Object(urgent)) {
         return None;
     }
@@ -109,7 +118,9 @@ fn says(object: &Value, manager: FieldManager, wanted: &Value) -> bool {
     let owned = fields
         .iter()
         .filter(|entry| {
-            entry["manager"] == manager.as_str() && entry["operation"] == "Apply" && entry["subresource"] == "status"
+            entry["manager"] == manager.as_str()
+                && entry["operation"] == "Apply"
+                && entry["subresource"] == "status"
         })
         .filter_map(|entry| entry.pointer("/fieldsV1/f:status"));
     holds(status, wanted) && owned.into_iter().all(|paths| covers(wanted, paths))
@@ -181,7 +192,8 @@ mod tests {
 
     #[test]
     fn what_is_already_said_is_not_said_again() {
-        let owned = json!({"f:conditions": {"k:{\"type\":\"Ready\"}": {".": {}, "f:status": {}}}, "f:result": {}});
+        let owned =
+            json!({"f:conditions": {"k:{\"type\":\"Ready\"}": {".": {}, "f:status": {}}}, "f:result": {}});
         let current = object(
             json!({"result": "Passed", "target": {"reference": "a"},
                 "conditions": [{"type": "Other", "status": "True"}, {"type": "Ready", "status": "True", "lastTransitionTime": "t1"}]}),
@@ -200,9 +212,13 @@ mod tests {
 
     #[test]
     fn a_value_no_longer_said_is_removed_if_it_is_ours() {
-        let current = object(json!({"result": "Passed", "jobRef": {"name": "a"}}), json!({"f:result": {}, "f:jobRef": {"f:name": {}}}));
+        let current = object(
+            json!({"result": "Passed", "jobRef": {"name": "a"}}),
+            json!({"f:result": {}, "f:jobRef": {"f:name": {}}}),
+        );
         assert!(!says(&current, WHO, &json!({"result": "Passed"})));
-        let theirs = object(json!({"result": "Passed", "target": {"reference": "a"}}), json!({"f:result": {}}));
+        let theirs =
+            object(json!({"result": "Passed", "target": {"reference": "a"}}), json!({"f:result": {}}));
         assert!(says(&theirs, WHO, &json!({"result": "Passed"})));
     }
 

@@ -50,7 +50,8 @@ pub fn set(
     now: DateTime<Utc>,
 ) {
     let status = status.into().as_str();
-    let since = get(conditions, type_).filter(|old| old.status == status).map(|old| old.last_transition_time.clone());
+    let since =
+        get(conditions, type_).filter(|old| old.status == status).map(|old| old.last_transition_time.clone());
     let condition = Condition {
         type_: type_.into(),
         status: status.into(),
@@ -81,21 +82,39 @@ pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
 }
 
 /// The spec is observed and done: kstatus `Current`.
-pub fn ready(conditions: &mut Vec<Condition>, reason: &str, message: &str, generation: i64, now: DateTime<Utc>) {
+pub fn ready(
+    conditions: &mut Vec<Condition>,
+    reason: &str,
+    message: &str,
+    generation: i64,
+    now: DateTime<Utc>,
+) {
     remove(conditions, RECONCILING);
     remove(conditions, STALLED);
     set(conditions, READY, true, reason, message, generation, now);
 }
 
 /// Work is under way: kstatus `InProgress`.
-pub fn reconciling(conditions: &mut Vec<Condition>, reason: &str, message: &str, generation: i64, now: DateTime<Utc>) {
+pub fn reconciling(
+    conditions: &mut Vec<Condition>,
+    reason: &str,
+    message: &str,
+    generation: i64,
+    now: DateTime<Utc>,
+) {
     remove(conditions, STALLED);
     set(conditions, READY, Status::Unknown, reason, message, generation, now);
     set(conditions, RECONCILING, true, reason, message, generation, now);
 }
 
 /// Nothing will change until somebody acts: kstatus `Failed`.
-pub fn stalled(conditions: &mut Vec<Condition>, reason: &str, message: &str, generation: i64, now: DateTime<Utc>) {
+pub fn stalled(
+    conditions: &mut Vec<Condition>,
+    reason: &str,
+    message: &str,
+    generation: i64,
+    now: DateTime<Utc>,
+) {
     remove(conditions, RECONCILING);
     set(conditions, READY, false, reason, message, generation, now);
     set(conditions, STALLED, true, reason, message, generation, now);
@@ -121,7 +140,10 @@ mod tests {
         ready(&mut all, "Succeeded", "all is well", 1, at(100));
         ready(&mut all, "Succeeded", "all is very well", 2, at(200));
         let condition = get(&all, READY).unwrap();
-        assert_eq!((condition.last_transition_time.clone(), condition.observed_generation), (time(at(100)), Some(2)));
+        assert_eq!(
+            (condition.last_transition_time.clone(), condition.observed_generation),
+            (time(at(100)), Some(2))
+        );
         stalled(&mut all, "InvalidSpec", "no", 3, at(300));
         assert_eq!(get(&all, READY).unwrap().last_transition_time, time(at(300)));
     }

@@ -61,7 +61,10 @@ mod tests {
     #[tokio::test]
     async fn missing_definitions_and_roles_are_told_apart() {
         let missing = check(&answering(StatusCode::NOT_FOUND)).await.unwrap_err().to_string();
-        assert!(missing.contains("imagepolicies.breakwater.dev") && missing.contains("config/crd"), "{missing}");
+        assert!(
+            missing.contains("imagepolicies.breakwater.dev") && missing.contains("config/crd"),
+            "{missing}"
+        );
         let forbidden = check(&answering(StatusCode::FORBIDDEN)).await.unwrap_err().to_string();
         assert!(forbidden.contains("config/rbac"), "{forbidden}");
     }

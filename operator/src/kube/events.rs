@@ -152,7 +152,11 @@ fn event(
     Event {
         metadata: ObjectMeta {
             // 236 + 1 + 16 = 253, the bound of names.
-            name: Some(format!("{}.{}", object.get(..236).unwrap_or(object), hash.get(..16).unwrap_or_default())),
+            name: Some(format!(
+                "{}.{}",
+                object.get(..236).unwrap_or(object),
+                hash.get(..16).unwrap_or_default()
+            )),
             namespace: Some(about.namespace.clone().unwrap_or_else(|| "default".into())),
             ..ObjectMeta::default()
         },
@@ -184,11 +188,24 @@ mod tests {
     use super::*;
 
     fn about() -> ObjectReference {
-        ObjectReference { name: Some("web".into()), namespace: Some("shop".into()), uid: Some("u1".into()), ..Default::default() }
+        ObjectReference {
+            name: Some("web".into()),
+            namespace: Some("shop".into()),
+            uid: Some("u1".into()),
+            ..Default::default()
+        }
     }
 
     fn at(note: &str, second: i64) -> Event {
-        event(&about(), Kind::Warning, "Noticed", "ScaleToZero", note, "pod-1", DateTime::from_timestamp(second, 0).unwrap())
+        event(
+            &about(),
+            Kind::Warning,
+            "Noticed",
+            "ScaleToZero",
+            note,
+            "pod-1",
+            DateTime::from_timestamp(second, 0).unwrap(),
+        )
     }
 
     #[test]

@@ -17,7 +17,11 @@ struct Served {
 ///
 /// # Errors
 /// When the address cannot be bound.
-pub async fn serve(context: Context, address: SocketAddr, ready: watch::Receiver<bool>) -> std::io::Result<()> {
+pub async fn serve(
+    context: Context,
+    address: SocketAddr,
+    ready: watch::Receiver<bool>,
+) -> std::io::Result<()> {
     let listener = TcpListener::bind(address).await?;
     let stop = context.stop.clone();
     // Probes keep connections open; they must not keep the process.

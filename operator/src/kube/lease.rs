@@ -107,13 +107,23 @@ fn follow(seen: Option<&Seen>, me: &str, now: Instant) -> Step {
     let Some(Seen { lease, since }) = seen else { return Step::Create };
     let spec = lease.spec.clone().unwrap_or_default();
     let holder = spec.holder_identity.unwrap_or_default();
-    let duration = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok()).map_or(DURATION, Duration::from_secs);
+    let duration = spec
+        .lease_duration_seconds
+        .and_then(|seconds| u64::try_from(seconds).ok())
+        .map_or(DURATION, Duration::from_secs);
     let free = holder.is_empty() || holder == me || now.saturating_duration_since(*since) >= duration;
     if free { Step::Take(spec.lease_transitions.unwrap_or(0).saturating_add(1).into()) } else { Step::Wait }
 }
 
 /// The record of a term, on top of the version that was read.
-fn record(before: Option<&Lease>, namespace: &str, holder: &str, epoch: i64, acquired: DateTime<Utc>, now: DateTime<Utc>) -> Lease {
+fn record(
+    before: Option<&Lease>,
+    namespace: &str,
+    holder: &str,
+    epoch: i64,
+    acquired: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Lease {
     let mut lease = before.cloned().unwrap_or_default();
     lease.metadata.name = Some(NAME.into());
     lease.metadata.namespace = Some(namespace.into());
@@ -245,14 +255,16 @@ impl Claim {
                     RENEW
                 }
                 // Either somebody else wrote, or our own write took effect and its answer was lost.
-                Err(Error::Api(kube::Error::Api(answer))) if answer.is_conflict() => match self.look(None).await {
-                    Ok(Some(seen)) if self.is_ours(&seen.lease, held.epoch) => {
-                        held.lease = seen.lease;
-                        Duration::ZERO
+                Err(Error::Api(kube::Error::Api(answer))) if answer.is_conflict() => {
+                    match self.look(None).await {
+                        Ok(Some(seen)) if self.is_ours(&seen.lease, held.epoch) => {
+                            held.lease = seen.lease;
+                            Duration::ZERO
+                        }
+                        Ok(_) => return Err(LeaseError::Taken),
+                        Err(_) => POLL,
                     }
-                    Ok(_) => return Err(LeaseError::Taken),
-                    Err(_) => POLL,
-                },
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the lease was not renewed and is tried again");
                     POLL
@@ -271,14 +283,27 @@ impl Claim {
 
     fn is_ours(&self, lease: &Lease, epoch: i64) -> bool {
         lease.spec.as_ref().is_some_and(|spec| {
-            spec.holder_identity.as_deref() == Some(&*self.context.instance) && spec.lease_transitions.map(i64::from) == Some(epoch)
+            spec.holder_identity.as_deref() == Some(&*self.context.instance)
+                && spec.lease_transitions.map(i64::from) == Some(epoch)
         })
     }
 
     /// Writes the record and moves the term; the deadline counts from before the request.
-    async fn write(&self, before: Option<&Lease>, epoch: i64, acquired: DateTime<Utc>) -> Result<Lease, Error> {
+    async fn write(
+        &self,
+        before: Option<&Lease>,
+        epoch: i64,
+        acquired: DateTime<Utc>,
+    ) -> Result<Lease, Error> {
         let sent = self.context.clock.monotonic();
-        let lease = record(before, &self.context.namespace, &self.context.instance, epoch, acquired, self.context.clock.now());
+        let lease = record(
+            before,
+            &self.context.namespace,
+            &self.context.instance,
+            epoch,
+            acquired,
+            self.context.clock.now(),
+        );
         let params = PostParams::default();
         let written = match before {
             None => timeout(REQUEST, self.api.create(&params, &lease)).await??,

@@ -78,15 +78,39 @@ impl Default for Inner {
         let configurations = Family::default();
         let intake = Family::default();
         let watch_idle = Family::default();
-        registry.register("reconciles", "Reconciles by controller and outcome: Succeeded or the error's reason", reconciles.clone());
+        registry.register(
+            "reconciles",
+            "Reconciles by controller and outcome: Succeeded or the error's reason",
+            reconciles.clone(),
+        );
         registry.register("scan_jobs", "Scan Jobs by state: Active or Queued", scan_jobs.clone());
-        registry.register("index_revision", "Revision of the advisory index in use; 0 without one", index_revision.clone());
+        registry.register(
+            "index_revision",
+            "Revision of the advisory index in use; 0 without one",
+            index_revision.clone(),
+        );
         registry.register("leader", "1 while this replica holds the lease", leader.clone());
-        registry.register("lease_transitions", "The lease's epoch as this replica last saw it", lease_transitions.clone());
+        registry.register(
+            "lease_transitions",
+            "The lease's epoch as this replica last saw it",
+            lease_transitions.clone(),
+        );
         registry.register("actions", "Mitigation actions by action, mode and outcome", actions.clone());
-        registry.register("configuration_loads", "Loads of the configuration by outcome: Loaded or Invalid", configurations.clone());
-        registry.register("intake_reports", "Reports of scan Jobs by kind and outcome: Accepted or the reason of the refusal", intake.clone());
-        registry.register("watch_idle_seconds", "Seconds since the last event of a watch", watch_idle.clone());
+        registry.register(
+            "configuration_loads",
+            "Loads of the configuration by outcome: Loaded or Invalid",
+            configurations.clone(),
+        );
+        registry.register(
+            "intake_reports",
+            "Reports of scan Jobs by kind and outcome: Accepted or the reason of the refusal",
+            intake.clone(),
+        );
+        registry.register(
+            "watch_idle_seconds",
+            "Seconds since the last event of a watch",
+            watch_idle.clone(),
+        );
         Self {
             registry,
             reconciles,

@@ -69,7 +69,13 @@ where
 
 impl<K> Runner<K>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug
+        + Send
+        + Sync
+        + 'static,
 {
     /// A controller of every `K` in the cluster, woken by changes of spec, annotations, labels and finalizers, not by its own status writes.
     /// `name` is its label in metrics and spans; at most `concurrency` objects are worked on at a time, each by one reconcile only.
@@ -82,16 +88,17 @@ where
             .combine(predicates::annotations)
             .combine(predicates::labels);
         let (metrics, clock, gone) = (context.metrics.clone(), context.clock, troubles.clone());
-        let stream = watcher(Api::<K>::all(context.client.clone()), watcher::Config::default().timeout(WATCH_TIMEOUT))
-            .inspect(move |event| {
-                metrics.watched(name, clock.monotonic());
-                if let Ok(watcher::Event::Delete(object)) = event {
-                    gone.forget(object.meta().uid.as_deref());
-                }
-            })
-            .reflect(writer)
-            .applied_objects()
-            .predicate_filter(woken, PredicateConfig::default());
+        let stream =
+            watcher(Api::<K>::all(context.client.clone()), watcher::Config::default().timeout(WATCH_TIMEOUT))
+                .inspect(move |event| {
+                    metrics.watched(name, clock.monotonic());
+                    if let Ok(watcher::Event::Delete(object)) = event {
+                        gone.forget(object.meta().uid.as_deref());
+                    }
+                })
+                .reflect(writer)
+                .applied_objects()
+                .predicate_filter(woken, PredicateConfig::default());
         Self {
             name,
             context: context.clone(),
@@ -192,7 +199,9 @@ impl Outcome {
             ErrorClass::Stalled | ErrorClass::Transient => {
                 tracing::warn!(reason, error = text, "failed");
                 if news {
-                    self.events.tell(&object.object_ref(&()), Kind::Warning, reason, "Reconcile", &text).await;
+                    self.events
+                        .tell(&object.object_ref(&()), Kind::Warning, reason, "Reconcile", &text)
+                        .await;
                 }
             }
         }
@@ -228,7 +237,8 @@ impl Troubles {
     /// Whether `reason` is news for this object.
     fn add(&self, uid: Option<&str>, reason: &'static str) -> bool {
         let mut troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let trouble = troubles.entry(uid.unwrap_or_default().to_owned()).or_insert(Trouble { reason: "", failures: 0 });
+        let trouble =
+            troubles.entry(uid.unwrap_or_default().to_owned()).or_insert(Trouble { reason: "", failures: 0 });
         let news = trouble.reason != reason;
         trouble.reason = reason;
         trouble.failures = trouble.failures.saturating_add(1);
@@ -257,7 +267,8 @@ mod tests {
 
     #[test]
     fn delays_double_up_to_five_minutes() {
-        let delays: Vec<u64> = [1, 2, 3, 9, 10, 4_000_000_000].map(|failures| backoff(failures).as_secs()).into();
+        let delays: Vec<u64> =
+            [1, 2, 3, 9, 10, 4_000_000_000].map(|failures| backoff(failures).as_secs()).into();
         assert_eq!(delays, [1, 2, 4, 256, 300, 300]);
     }
 

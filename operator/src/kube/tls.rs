@@ -17,7 +17,8 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use rustls::{
     server::{ClientHello, ResolvesServerCert},
@@ -141,7 +142,11 @@ pub async fn keep(context: Context, identity: Identity) -> Result<(), TlsError> 
 }
 
 /// Brings everything up to date and returns when the serving certificate was issued.
-async fn renew(context: &Context, identity: &Identity, issued: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, TlsError> {
+async fn renew(
+    context: &Context,
+    identity: &Identity,
+    issued: Option<DateTime<Utc>>,
+) -> Result<DateTime<Utc>, TlsError> {
     let now = context.clock.now();
     let authority = ensure_authority(context, now).await?;
     publish(context, &authority.bundle).await?;
@@ -183,17 +188,23 @@ fn read_authority(secret: &Secret) -> Result<Authority, TlsError> {
     Ok(Authority { bundle, key })
 }
 
-async fn ensure_advisories(context: &Context, authority: &Authority, now: DateTime<Utc>) -> Result<(), TlsError> {
+async fn ensure_advisories(
+    context: &Context,
+    authority: &Authority,
+    now: DateTime<Utc>,
+) -> Result<(), TlsError> {
     let api = secrets(context);
     let stored = api.get_opt(ADVISORIES).await?;
     let fresh = stored.as_ref().is_some_and(|secret| {
         let expiry = text(secret, "tls.crt").and_then(|certificate| expires(&certificate).ok());
-        text(secret, CA_CERT).as_ref() == Some(&authority.bundle) && expiry.is_some_and(|expiry| expiry - LEAF_LIFE.1 > now)
+        text(secret, CA_CERT).as_ref() == Some(&authority.bundle)
+            && expiry.is_some_and(|expiry| expiry - LEAF_LIFE.1 > now)
     });
     if fresh {
         return Ok(());
     }
-    let (certificate, key) = issue(authority, &service_names("breakwater-advisories", &context.namespace), now)?;
+    let (certificate, key) =
+        issue(authority, &service_names("breakwater-advisories", &context.namespace), now)?;
     let data = [("tls.crt", &certificate), ("tls.key", &key.0), (CA_CERT, &authority.bundle)];
     // Whoever wrote it meanwhile signed with the same authority.
     write(&api, ADVISORIES, "kubernetes.io/tls", stored, &data).await?;
@@ -225,7 +236,10 @@ async fn write(
     stored: Option<Secret>,
     data: &[(&str, &String)],
 ) -> Result<bool, TlsError> {
-    let data = data.iter().map(|(key, value)| ((*key).to_owned(), ByteString((*value).clone().into_bytes()))).collect();
+    let data = data
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), ByteString((*value).clone().into_bytes())))
+        .collect();
     let metadata = stored.as_ref().map_or_else(|| named(name), |stored| stored.metadata.clone());
     let next = Secret { metadata, type_: Some(type_.to_owned()), data: Some(data), ..Secret::default() };
     let written = match stored {
@@ -261,7 +275,11 @@ fn text(secret: &Secret, key: &str) -> Option<String> {
 fn service_names(service: &str, namespace: &str) -> Vec<String> {
     ["", ".svc", ".svc.cluster.local"]
         .iter()
-        .map(|suffix| if suffix.is_empty() { service.to_owned() } else { format!("{service}.{namespace}{suffix}") })
+        .map(
+            |suffix| {
+                if suffix.is_empty() { service.to_owned() } else { format!("{service}.{namespace}{suffix}") }
+            },
+        )
         .collect()
 }
 
@@ -272,7 +290,9 @@ fn succeed(before: Option<&Authority>, now: DateTime<Utc>) -> Result<Authority, 
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     // Verifiers find issuers by name: successors must not share it.
-    params.distinguished_name.push(DnType::CommonName, format!("Breakwater {}", now.format("%Y-%m-%d %H:%M:%S")));
+    params
+        .distinguished_name
+        .push(DnType::CommonName, format!("Breakwater {}", now.format("%Y-%m-%d %H:%M:%S")));
     validity(&mut params, AUTHORITY_LIFE.0, now);
     let certificate = params.self_signed(&key)?.pem();
     let predecessor = before.and_then(|before| certificates(&before.bundle).next()).unwrap_or_default();
@@ -295,7 +315,8 @@ fn issue(authority: &Authority, names: &[String], now: DateTime<Utc>) -> Result<
 /// Valid from the day before, for clocks that are behind, in whole days.
 fn validity(params: &mut CertificateParams, life: TimeDelta, now: DateTime<Utc>) {
     let day = |moment: DateTime<Utc>| {
-        let (month, day) = (u8::try_from(moment.month()).unwrap_or(1), u8::try_from(moment.day()).unwrap_or(1));
+        let (month, day) =
+            (u8::try_from(moment.month()).unwrap_or(1), u8::try_from(moment.day()).unwrap_or(1));
         rcgen::date_time_ymd(moment.year(), month, day)
     };
     params.not_before = day(now - TimeDelta::days(1));
@@ -313,8 +334,10 @@ fn certified(certificate: &str, key: &Key) -> Result<CertifiedKey, TlsError> {
 fn expires(bundle: &str) -> Result<DateTime<Utc>, TlsError> {
     let damaged = |what| TlsError::Damaged { name: AUTHORITY, what };
     let first = CertificateDer::from_pem_slice(bundle.as_bytes()).map_err(|_| damaged("unreadable PEM"))?;
-    let (_, certificate) = x509_parser::parse_x509_certificate(&first).map_err(|_| damaged("unreadable certificate"))?;
-    DateTime::from_timestamp(certificate.validity().not_after.timestamp(), 0).ok_or_else(|| damaged("odd expiry"))
+    let (_, certificate) =
+        x509_parser::parse_x509_certificate(&first).map_err(|_| damaged("unreadable certificate"))?;
+    DateTime::from_timestamp(certificate.validity().not_after.timestamp(), 0)
+        .ok_or_else(|| damaged("odd expiry"))
 }
 
 /// The PEM blocks of a bundle.
@@ -346,7 +369,8 @@ mod tests {
     fn a_client_that_trusts_the_bundle_accepts_the_leaf_by_its_service_name() {
         let now = at("2026-01-01");
         let authority = succeed(Some(&succeed(None, now).unwrap()), now).unwrap();
-        let (certificate, key) = issue(&authority, &service_names("breakwater-intake", "breakwater-system"), now).unwrap();
+        let (certificate, key) =
+            issue(&authority, &service_names("breakwater-intake", "breakwater-system"), now).unwrap();
         certified(&certificate, &key).unwrap();
 
         let mut roots = rustls::RootCertStore::empty();
@@ -354,12 +378,23 @@ mod tests {
             roots.add(CertificateDer::from_pem_slice(block.as_bytes()).unwrap()).unwrap();
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let verifier = rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .unwrap();
         let leaf = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
         let verify = |name: &str, when: DateTime<Utc>| {
-            let when = rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(when.timestamp().unsigned_abs()));
+            let when = rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(
+                when.timestamp().unsigned_abs(),
+            ));
             let name = rustls_pki_types::ServerName::try_from(name.to_owned()).unwrap();
-            rustls::client::danger::ServerCertVerifier::verify_server_cert(&*verifier, &leaf, &[], &name, &[], when)
+            rustls::client::danger::ServerCertVerifier::verify_server_cert(
+                &*verifier,
+                &leaf,
+                &[],
+                &name,
+                &[],
+                when,
+            )
         };
         assert!(verify("breakwater-intake.breakwater-system.svc", now).is_ok());
         assert!(verify("breakwater-intake.breakwater-system.svc", at("2026-04-05")).is_err());

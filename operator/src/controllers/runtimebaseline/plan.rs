@@ -25,7 +25,8 @@ pub(super) struct Plan {
 
 pub(super) fn plan(baseline: &Baseline, object: &RuntimeBaseline, facts: &Facts) -> Plan {
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-    let workloads = facts.workloads.iter().filter(|workload| meant(&baseline.target, workload, namespace)).count();
+    let workloads =
+        facts.workloads.iter().filter(|workload| meant(&baseline.target, workload, namespace)).count();
     let missing = match &baseline.target {
         BaselineTarget::Workload(target) if workloads == 0 => Some(target.clone()),
         BaselineTarget::Workload(_) | BaselineTarget::Selected { .. } => None,

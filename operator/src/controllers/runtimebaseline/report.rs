@@ -19,10 +19,15 @@ use crate::kube::conditions::{self, Status};
 /// The longest echo of a request, in characters; annotations may be longer.
 const MAX_REQUEST: usize = 253;
 
-pub(super) fn status(object: &RuntimeBaseline, planned: Result<Plan, Problems>, now: DateTime<Utc>) -> RuntimeBaselineStatus {
+pub(super) fn status(
+    object: &RuntimeBaseline,
+    planned: Result<Plan, Problems>,
+    now: DateTime<Utc>,
+) -> RuntimeBaselineStatus {
     let before = object.status.clone().unwrap_or_default();
     let generation = object.metadata.generation.unwrap_or_default();
-    let requested = object.metadata.annotations.as_ref().and_then(|annotations| annotations.get(REQUESTED_AT));
+    let requested =
+        object.metadata.annotations.as_ref().and_then(|annotations| annotations.get(REQUESTED_AT));
     let mut conditions = before.conditions;
     let mut say = |type_, status: Status, reason, message| {
         conditions::set(&mut conditions, type_, status, reason, message, generation, now);
@@ -35,13 +40,21 @@ pub(super) fn status(object: &RuntimeBaseline, planned: Result<Plan, Problems>, 
         say(type_, Status::Unknown, NO_SENSOR, "nothing can be detected without a sensor");
     }
     match &planned {
-        Err(problems) => conditions::stalled(&mut conditions, reason(problems), &problems.to_string(), generation, now),
+        Err(problems) => {
+            conditions::stalled(&mut conditions, reason(problems), &problems.to_string(), generation, now)
+        }
         Ok(Plan { missing: Some(target), .. }) => {
             let message = format!("waiting for {target}, which does not exist");
             conditions::reconciling(&mut conditions, "TargetNotFound", &message, generation, now);
         }
         Ok(Plan { wanted: BaselineMode::Off, .. }) => {
-            conditions::ready(&mut conditions, SUSPENDED, "spec.mode is Off: nothing is asked for", generation, now);
+            conditions::ready(
+                &mut conditions,
+                SUSPENDED,
+                "spec.mode is Off: nothing is asked for",
+                generation,
+                now,
+            );
         }
         Ok(_) => conditions::ready(
             &mut conditions,

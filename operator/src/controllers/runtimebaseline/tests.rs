@@ -11,7 +11,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::{Value, json};
 
 use super::{Room, reconcile};
-use crate::{config::Config, context::Context, kube::conditions, store::fake_api::FakeApi, workloads::Workloads};
+use crate::{
+    config::Config, context::Context, kube::conditions, store::fake_api::FakeApi, workloads::Workloads,
+};
 
 const PATH: &str = "/apis/breakwater.dev/v1alpha1/namespaces/shop/runtimebaselines/web";
 
@@ -61,19 +63,26 @@ fn of<'a>(status: &'a RuntimeBaselineStatus, type_: &str) -> Option<(&'a str, &'
 
 #[tokio::test]
 async fn a_valid_baseline_is_ready_and_says_that_nobody_watches() {
-    let story = Story::of(json!({"selector": {"workloadSelector": {"matchLabels": {"app": "web"}}}, "mode": "Enforce"})).await;
+    let story = Story::of(
+        json!({"selector": {"workloadSelector": {"matchLabels": {"app": "web"}}}, "mode": "Enforce"}),
+    )
+    .await;
     let status = story.reconcile().await;
     assert_eq!(of(&status, READY), Some(("True", "Succeeded")));
     assert_eq!(of(&status, SENSOR_CONNECTED), Some(("False", "NoSensor")));
     assert_eq!(of(&status, LEARNED), Some(("Unknown", "NoSensor")));
     assert_eq!(of(&status, PROMOTABLE), Some(("Unknown", "NoSensor")));
     assert_eq!((status.observed_mode, status.observed_generation), (Some(BaselineMode::Off), Some(4)));
-    assert_eq!((status.workloads.unwrap().total, status.last_handled_request_at.as_deref()), (1, Some("today")));
+    assert_eq!(
+        (status.workloads.unwrap().total, status.last_handled_request_at.as_deref()),
+        (1, Some("today"))
+    );
 }
 
 #[tokio::test]
 async fn a_second_reconcile_writes_nothing() {
-    let story = Story::of(json!({"targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}})).await;
+    let story =
+        Story::of(json!({"targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}})).await;
     story.reconcile().await;
     assert_eq!(story.api.take_writes(), [format!("PATCH {PATH}/status")]);
     story.reconcile().await;
@@ -82,7 +91,8 @@ async fn a_second_reconcile_writes_nothing() {
 
 #[tokio::test]
 async fn a_target_that_does_not_exist_is_waited_for() {
-    let story = Story::of(json!({"targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api"}})).await;
+    let story =
+        Story::of(json!({"targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api"}})).await;
     let status = story.reconcile().await;
     assert_eq!(of(&status, RECONCILING), Some(("True", "TargetNotFound")));
     assert_eq!(of(&status, READY), Some(("Unknown", "TargetNotFound")));

@@ -55,12 +55,15 @@ impl Server {
         let answer = match (method.as_str(), version) {
             ("GET", Some(_)) => (StatusCode::OK, state.lease.clone().unwrap()),
             ("POST", None) => (StatusCode::CREATED, state.store(body)),
-            ("PUT", Some(version)) if version == body["metadata"]["resourceVersion"] => (StatusCode::OK, state.store(body)),
+            ("PUT", Some(version)) if version == body["metadata"]["resourceVersion"] => {
+                (StatusCode::OK, state.store(body))
+            }
             ("POST" | "PUT", Some(_)) => failure(StatusCode::CONFLICT, "Conflict"),
             _ => failure(StatusCode::NOT_FOUND, "NotFound"),
         };
         let lost = answer.0.is_success() && method == Method::PUT && std::mem::take(&mut state.loses_answer);
-        let (status, body) = if lost { failure(StatusCode::INTERNAL_SERVER_ERROR, "InternalError") } else { answer };
+        let (status, body) =
+            if lost { failure(StatusCode::INTERNAL_SERVER_ERROR, "InternalError") } else { answer };
         Response::builder().status(status).body(Body::from(serde_json::to_vec(&body).unwrap())).unwrap()
     }
 
@@ -75,7 +78,12 @@ impl Server {
                 Ok::<_, Infallible>(server.answer(name, parts.method, body).await)
             }
         });
-        let context = Context::new(kube::Client::new(service, "breakwater-system"), "breakwater-system", name, Config::default());
+        let context = Context::new(
+            kube::Client::new(service, "breakwater-system"),
+            "breakwater-system",
+            name,
+            Config::default(),
+        );
         let (term, leadership) = Leadership::new(context.clock);
         let task = tokio::spawn(run(context.clone(), term, std::future::ready(())));
         Replica { context, leadership, task }
@@ -187,7 +195,10 @@ async fn a_stop_hands_over_within_two_seconds() {
     first.context.stop.cancel();
     assert!(second.leads_after().await < 2);
     assert!(first.task.await.unwrap().is_ok() && !first.leadership.is_current());
-    assert_eq!((server.spec()["holderIdentity"].clone(), server.spec()["leaseTransitions"].clone()), (json!("b"), json!(2)));
+    assert_eq!(
+        (server.spec()["holderIdentity"].clone(), server.spec()["leaseTransitions"].clone()),
+        (json!("b"), json!(2))
+    );
 }
 
 #[tokio::test(start_paused = true)]
