@@ -71,7 +71,7 @@ pub(super) fn plan(facts: Facts, terms: &Terms) -> Plan {
         Turn::Finished => finished(&scan_job, trigger, &jobs, terms, now),
         Turn::Invalid(problems) => over(draft.failed(reasons::INVALID_SPEC, &problems.to_string())),
         Turn::Suspended => Plan {
-            delete_jobs: jobs.iter().filter(|job| !job::finished(job)).map(named).collect(),
+            delete_jobs: jobs.iter().filter(|job| !job::finished(job)).filter_map(named).collect(),
             status: Some(draft.suspended()),
             ..Plan::default()
         },
@@ -172,15 +172,16 @@ fn finished(
     let due = delete || jobs_gone_at.is_some_and(|at| at <= now);
     let next = [gone_at, jobs_gone_at].into_iter().flatten().filter(|at| *at > now).min();
     Plan {
-        delete_jobs: if due { jobs.iter().map(named).collect() } else { Vec::new() },
+        delete_jobs: if due { jobs.iter().filter_map(named).collect() } else { Vec::new() },
         delete,
         look_again: next.map(|at| wait(at, now)),
         ..Plan::default()
     }
 }
 
-fn named(job: &Arc<Job>) -> (String, String) {
-    (job.name_any(), job.uid().unwrap_or_default())
+/// Name and UID; `None` if it is being deleted already.
+fn named(job: &Arc<Job>) -> Option<(String, String)> {
+    job.metadata.deletion_timestamp.is_none().then(|| (job.name_any(), job.uid().unwrap_or_default()))
 }
 
 fn wait(until: DateTime<Utc>, now: DateTime<Utc>) -> Duration {

@@ -90,7 +90,8 @@ pub(super) fn stage(
     let find = |attempt| jobs.iter().find(|job| job.name_any() == name(attempt));
     let recorded = status.attempts.filter(|_| this_run).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
     // A Job that is there counts also if the operator was killed before it could say so.
-    let attempt = (1..=max_attempts).rev().find(|n| find(*n).is_some()).unwrap_or(0).max(recorded);
+    let highest = max_attempts.max(recorded.saturating_add(1));
+    let attempt = (1..=highest).rev().find(|n| find(*n).is_some()).unwrap_or(0).max(recorded);
     if attempt == 0 {
         return Stage::Due { attempt: 1 };
     }
@@ -98,8 +99,10 @@ pub(super) fn stage(
         if starting {
             return Stage::Running { attempt, job: name(attempt), ended: 0 };
         }
+        // A suspension removed it: that costs no attempt, but the name is taken until the old pod is gone.
+        let suspended = status.job_ref.is_none();
         // When it went is not known, so nothing is waited for.
-        return if attempt < max_attempts {
+        return if suspended || attempt < max_attempts {
             Stage::Due { attempt: attempt + 1 }
         } else {
             Stage::Answered { attempt, job: None, outcomes: Vec::new() }
@@ -278,9 +281,23 @@ mod tests {
     #[test]
     fn a_deleted_job_costs_an_attempt_but_a_young_one_is_only_not_seen_yet() {
         let mut scan_job = fixtures::scan_job();
-        scan_job.status = Some(ScanJobStatus { attempts: Some(1), ..ScanJobStatus::default() });
+        let job_ref = Some(breakwater_crds::selector::LocalReference { name: "scan-1".into() });
+        scan_job.status = Some(ScanJobStatus { attempts: Some(1), job_ref, ..ScanJobStatus::default() });
         assert_eq!(of(&scan_job, &[], 100), Stage::Due { attempt: 2 });
+        assert!(
+            matches!(stage(&scan_job, &[], false, 1, at(100)), Stage::Answered { outcomes, .. } if outcomes.is_empty())
+        );
         assert!(matches!(stage(&scan_job, &[], true, 3, at(100)), Stage::Running { attempt: 1, .. }));
+    }
+
+    #[test]
+    fn a_suspension_costs_no_attempt() {
+        let mut scan_job = fixtures::scan_job();
+        scan_job.spec.attempts = Some(1);
+        scan_job.status = Some(ScanJobStatus { attempts: Some(1), ..ScanJobStatus::default() });
+        assert_eq!(stage(&scan_job, &[], false, 1, at(100)), Stage::Due { attempt: 2 });
+        let running = job_with(2, None, None);
+        assert!(matches!(stage(&scan_job, &[running], false, 1, at(100)), Stage::Running { attempt: 2, .. }));
     }
 
     #[test]
