@@ -183,7 +183,7 @@ async fn keep_ledger(images: Images, leadership: Leadership) {
 }
 
 impl Images {
-    async fn keep_revisions(&self, leadership: &Leadership) -> Result<(), StoreError> {
+    pub(super) async fn keep_revisions(&self, leadership: &Leadership) -> Result<(), StoreError> {
         let kept = match self.0.store.get(&LEDGER).await {
             Ok(content) => {
                 content.and_then(|content| serde_json::from_slice(&content).ok()).unwrap_or_default()

@@ -9,6 +9,7 @@ mod tests;
 
 use std::{collections::HashMap, time::Duration};
 
+use breakwater_core::printable;
 use breakwater_crds::{ImagePolicy, ScanJob, imagepolicy::CredentialSource, names::annotations};
 use futures::StreamExt;
 use kube::{
@@ -28,6 +29,8 @@ use crate::{
 
 /// Between two looks, at least: a roll-out is many changes.
 const PACE: Duration = Duration::from_millis(500);
+/// The longest echo of a request, in characters; annotations may be longer.
+const MAX_REQUEST: usize = 253;
 /// Policies that are taken note of at once.
 const MAX_NEWS: usize = 1_000;
 /// Between two looks, at most.
@@ -74,6 +77,12 @@ pub async fn run(context: Context, workloads: Workloads, images: Images, leaders
     }
 }
 
+/// The request for work that a policy carries, as its status echoes it.
+#[must_use]
+pub fn request(object: &ImagePolicy) -> Option<String> {
+    object.annotations().get(annotations::REQUESTED_AT).map(|request| printable::line(request, MAX_REQUEST))
+}
+
 /// Policies in force. `requests` remembers which requests for work were met before.
 fn askers(
     policies: &[std::sync::Arc<ImagePolicy>],
@@ -85,7 +94,7 @@ fn askers(
     for object in policies {
         // What is invalid selects nothing; its controller says so.
         let Ok(policy) = object.validate(own_namespace) else { continue };
-        let request = object.annotations().get(annotations::REQUESTED_AT).cloned().unwrap_or_default();
+        let request = request(object).unwrap_or_default();
         let handled = requests.remove(&policy.id.uid).unwrap_or_else(|| {
             let status = object.status.as_ref();
             status.and_then(|status| status.last_handled_request_at.clone()).unwrap_or_default()

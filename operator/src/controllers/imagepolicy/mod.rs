@@ -16,9 +16,7 @@ use std::{
 
 use breakwater_core::{policy::PolicyId, workload::WorkloadRef};
 use breakwater_crds::{
-    ImagePolicy, ImagePolicyStatus, Time,
-    imagepolicy::AuditMode,
-    names::{annotations::REQUESTED_AT, conditions::COMPLIANT},
+    ImagePolicy, ImagePolicyStatus, Time, imagepolicy::AuditMode, names::conditions::COMPLIANT,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use kube::{Resource as _, ResourceExt as _, runtime::controller::Action};
@@ -141,16 +139,19 @@ async fn reconcile(object: Arc<ImagePolicy>, room: Arc<Room>) -> Result<Action, 
     };
     let facts = facts::observe(&policy, &room.workloads, &room.images, &room.mitigation);
     let past = past(&object, &room.context);
-    let plan = plan::plan(&policy, &facts, &past, now);
+    let mut plan = plan::plan(&policy, &facts, &past, now);
     let since = room.stand(&policy.id, &plan, object.status.as_ref(), now);
-    let ordered = rescan::create(&room.context, &plan.orders).await;
     let judgements = plan.judged.iter();
     let judgements = judgements
         .map(|judged| Judgement { workload: Arc::clone(&judged.workload), verdict: judged.verdict.clone() });
     room.mitigation.submit(Arc::clone(&policy), judgements.collect());
-    ordered.map_err(PolicyError::ScanNotOrdered)?;
+    let ordered = rescan::create(&room.context, &plan.orders).await.map_err(PolicyError::ScanNotOrdered);
+    if ordered.is_err() {
+        plan.not_ordered(&past);
+    }
     let status = report::status(&object, &policy, &facts, &past, &plan, &since, now);
     let delay = room.report(&object, &status, now).await?;
+    ordered?;
     let wake = plan.wake_at.and_then(|time| (time - now).to_std().ok()).unwrap_or(PATIENCE);
     Ok(Action::requeue(delay.unwrap_or(PATIENCE).min(wake).min(PATIENCE)))
 }
@@ -163,7 +164,7 @@ fn past(object: &ImagePolicy, context: &Context) -> Past {
         created: created.unwrap_or_default(),
         last_scan: status.last_scan_time.map(Time::get),
         handled_request: status.last_handled_request_at,
-        request: object.annotations().get(REQUESTED_AT).cloned(),
+        request: rescan::request(object),
         audit_off: object.spec.enforcement.audit == AuditMode::Off,
         stale_after: TimeDelta::from_std(context.config.load().advisories.stale_after)
             .unwrap_or(TimeDelta::MAX),

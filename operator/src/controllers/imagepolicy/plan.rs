@@ -39,8 +39,18 @@ pub(super) struct Plan {
     pub(super) orders: Vec<Order>,
     pub(super) last_scan: Option<DateTime<Utc>>,
     pub(super) next_scan: Option<DateTime<Utc>>,
+    /// The request for work that is acted on with this plan, or was before.
+    pub(super) handled_request: Option<String>,
     /// When time alone may change any of this.
     pub(super) wake_at: Option<DateTime<Utc>>,
+}
+
+impl Plan {
+    /// The scans could not be ordered: the run has not begun, and the request is not handled.
+    pub(super) fn not_ordered(&mut self, past: &Past) {
+        self.last_scan = past.last_scan;
+        self.handled_request.clone_from(&past.handled_request);
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -104,6 +114,7 @@ pub(super) fn plan(policy: &Policy, facts: &Facts, past: &Past, now: DateTime<Ut
         orders: runs.orders,
         last_scan: runs.last,
         next_scan: runs.next,
+        handled_request: past.request.clone().or_else(|| past.handled_request.clone()),
         wake_at: earliest(wake_at, runs.next),
     }
 }

@@ -31,8 +31,6 @@ use crate::{kube::conditions, mitigation::MitigationState};
 const MAX_LIST: usize = 20;
 /// The most check ids of one workload.
 const MAX_RULES: usize = 16;
-/// The longest echo of a request, in characters.
-const MAX_REQUEST: usize = 253;
 /// The longest free text of an entry, in characters.
 const MAX_TEXT: usize = 512;
 /// An exception that ends within this time is about to.
@@ -72,7 +70,6 @@ pub(super) fn status(
     let worst = worst_first(&plan.judged);
     let mut conditions = before.conditions;
     condition::judged(&mut conditions, policy, facts, past, plan, &worst, generation, now);
-    let request = object.metadata.annotations.as_ref().and_then(|all| all.get(annotations::REQUESTED_AT));
     let last_success = last_success(facts).max(before.last_successful_scan_time.map(Time::get));
     let cut =
         [worst.len(), plan.failures.len(), facts.mitigations.len()].iter().any(|length| *length > MAX_LIST);
@@ -82,7 +79,7 @@ pub(super) fn status(
         last_scan_time: plan.last_scan.map(Time::from),
         last_successful_scan_time: last_success.map(Time::from),
         next_scan_time: plan.next_scan.map(Time::from),
-        last_handled_request_at: request.map(|request| printable::line(request, MAX_REQUEST)),
+        last_handled_request_at: plan.handled_request.clone(),
         summary: Some(summary(facts, plan)),
         exceptions: Some(exceptions(policy, now)),
         violations: worst.iter().take(MAX_LIST).map(|judged| violation(judged, since)).collect(),

@@ -204,8 +204,10 @@ fn a_status_tells_the_worst_first() {
             (
                 "bad",
                 scanned("bad", |image| {
-                    image.findings =
-                        vec![finding("CVE-2026-1", Severity::Critical), finding("CVE-2026-2", Severity::Low)]
+                    image.findings = vec![
+                        finding("CVE-2026-1000", Severity::Critical),
+                        finding("CVE-2026-2", Severity::Low),
+                    ]
                 }),
             ),
             ("root", scanned("root", |image| image.config.user = String::new())),
@@ -267,14 +269,14 @@ fn the_database_is_stale_when_it_is_absent_old_or_refused() {
 #[test]
 fn an_expiring_exception_wakes_the_policy_at_its_second() {
     let mut spec = no_high();
-    spec["exceptions"] = json!([{"name": "e", "cves": ["CVE-2026-1"], "reason": "known", "expiresAt": "2027-02-01T00:00:00Z"}]);
+    spec["exceptions"] = json!([{"name": "e", "cves": ["CVE-2026-1000"], "reason": "known", "expiresAt": "2027-02-01T00:00:00Z"}]);
     let facts = facts(vec![workload("web", "good", true)], vec![("good", scanned("good", |_| {}))]);
     let plan = plan(&object(spec).validate("breakwater-system").unwrap(), &facts, &past(), at(0));
     assert_eq!(plan.wake_at, Some(at(-60) + TimeDelta::days(3)), "the index grows old first");
     let mut fresh = facts;
     fresh.index.built_at = Some(at(0) + TimeDelta::days(365));
     let mut spec = no_high();
-    spec["exceptions"] = json!([{"name": "e", "cves": ["CVE-2026-1"], "reason": "known", "expiresAt": "2027-02-01T00:00:00Z"}]);
+    spec["exceptions"] = json!([{"name": "e", "cves": ["CVE-2026-1000"], "reason": "known", "expiresAt": "2027-02-01T00:00:00Z"}]);
     let plan =
         super::plan::plan(&object(spec).validate("breakwater-system").unwrap(), &fresh, &past(), at(0));
     assert_eq!(plan.wake_at, Some("2027-02-01T00:00:00Z".parse().unwrap()));
@@ -321,6 +323,9 @@ fn a_request_scans_at_once_and_is_echoed() {
     let requested = plan(&policy, &facts, &asked, at(10));
     assert_eq!((requested.orders.len(), requested.last_scan), (2, Some(at(10))));
     assert_eq!(status(&object, &facts, &asked, at(10)).last_handled_request_at.as_deref(), Some("now"));
+    let mut refused = requested.clone();
+    refused.not_ordered(&asked);
+    assert_eq!((refused.last_scan, refused.handled_request), (Some(at(0)), None), "it is asked for again");
     let handled = Past { handled_request: Some("now".into()), ..asked };
     assert!(plan(&policy, &facts, &handled, at(20)).orders.is_empty());
 }
@@ -470,7 +475,7 @@ impl Story {
 
 /// Builds the index of these advisories about lodash.
 fn build(directory: &Path, ids: &[&str], revision: u64) {
-    let everything = [("CVE-2000-1", "left-pad"), ("CVE-2026-1", "lodash")];
+    let everything = [("CVE-2000-1", "left-pad"), ("CVE-2026-1000", "lodash")];
     for (id, package) in everything.into_iter().filter(|(id, _)| ids.contains(id) || *id == "CVE-2000-1") {
         let record = json!({
             "schema_version": "1.7.0", "id": id, "modified": "2026-01-01T00:00:00Z", "published": "2026-01-01T00:00:00Z",
@@ -494,7 +499,7 @@ async fn a_new_advisory_flags_what_runs_without_any_scan() {
     assert!(writes.contains(&STATUS.to_owned()), "{writes:?}");
 
     let mut changed = story.room.images.changed();
-    build(story.directory.path(), &["CVE-2026-1"], 2);
+    build(story.directory.path(), &["CVE-2026-1000"], 2);
     while story.room.images.matched().map(|matched| matched.revision) != Some(2) {
         tokio::time::timeout(Duration::from_secs(20), changed.changed()).await.unwrap().unwrap();
     }
@@ -523,7 +528,7 @@ async fn a_new_advisory_flags_what_runs_without_any_scan() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_reconcile_writes_nothing() {
-    let story = Story::of(no_high(), &["CVE-2026-1"]).await;
+    let story = Story::of(no_high(), &["CVE-2026-1000"]).await;
     assert_eq!(of(&story.reconcile().await, COMPLIANT).0, "False");
     story.api.take_writes();
     story.reconcile().await;
