@@ -9,10 +9,11 @@ use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{ConfigMap, Namespace, Pod},
     events::v1::Event,
+    rbac::v1::ClusterRoleBinding,
 };
 use kube::{
     Api, Client,
-    api::{DeleteParams, ListParams, Patch, PatchParams},
+    api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 
@@ -204,6 +205,39 @@ async fn a_missing_key_is_named_and_nothing_is_touched() {
         })
         .await;
     }
+}
+
+/// A5: the first key. In its name: for a while nobody's workloads can be acted on.
+#[tokio::test]
+async fn disruptive_without_the_right_to_act_nothing_is_touched_and_the_key_is_named() {
+    let client = client().await;
+    let app = image("tiny-app").await;
+    let bindings = Api::<ClusterRoleBinding>::all(client.clone());
+    let binding = bindings.get("breakwater-remediation").await.expect("it is installed");
+    bindings.delete("breakwater-remediation", &DeleteParams::default()).await.expect("deleted");
+    let outcome = tokio::spawn(async move {
+        let client = super::support::client().await;
+        with_namespace(&client, &ENABLED, |namespace| async move {
+            let client = super::support::client().await;
+            let mark = Mark::now();
+            deployment(&client, &namespace, "app", &app, 2).await;
+            runs(&client, &namespace, "app", 2).await;
+            image_policy(&client, &namespace, "p", policy("Enforce", "trusted.test/**", "0s")).await;
+            let state = is_in_state(&client, &namespace, "Planned").await;
+            let reason = state["reason"].as_str().expect("text");
+            assert!(reason.starts_with("missing key: the right to update workloads/scale"), "{reason}");
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            assert_eq!(replicas(&client, &namespace, "app").await, 2);
+            assert!(writes_outside(mark, &[&namespace]).is_empty());
+        })
+        .await;
+    })
+    .await;
+    let metadata =
+        ObjectMeta { name: binding.metadata.name, labels: binding.metadata.labels, ..ObjectMeta::default() };
+    let again = ClusterRoleBinding { metadata, ..binding };
+    bindings.create(&PostParams::default(), &again).await.expect("put back");
+    outcome.expect("the test passes");
 }
 
 /// T-6: `Enforce` on system namespaces, by a policy that may select them.
