@@ -52,7 +52,8 @@ pub async fn run(context: Context, workloads: Workloads, images: Images, leaders
     images.ready().await;
     let mut requests = HashMap::new();
     loop {
-        (wake.0.mark_unchanged(), wake.1.mark_unchanged());
+        wake.0.mark_unchanged();
+        wake.1.mark_unchanged();
         let now = context.clock.now();
         let askers = askers(&policies.state(), &context.namespace, &mut requests);
         let (running, scans) = (workloads.all(), images.scans());

@@ -43,8 +43,8 @@ pub(super) struct PodRow {
     pub(super) name: Box<str>,
     pub(super) controller: Option<Controller>,
     /// Kept only where the pod may be a workload of its own.
-    pub(super) labels: Option<Box<BTreeMap<String, String>>>,
-    pub(super) annotations: Option<Box<BTreeMap<String, String>>>,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) annotations: BTreeMap<String, String>,
     pub(super) node: Option<Arc<str>>,
     pub(super) template: Arc<TemplateFacts>,
     pub(super) images: Arc<[ContainerImage]>,
@@ -68,10 +68,20 @@ pub(super) struct Cluster {
     pub(super) daemon_sets: Table<Owner>,
     pub(super) jobs: Table<Owner>,
     pub(super) cron_jobs: Table<Owner>,
-    /// Name and labels.
-    pub(super) namespaces: Table<(Box<str>, BTreeMap<String, String>)>,
-    /// Name and platform.
-    pub(super) nodes: Table<(Arc<str>, Platform)>,
+    pub(super) namespaces: Table<NamespaceRow>,
+    pub(super) nodes: Table<NodeRow>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NamespaceRow {
+    pub(super) name: Box<str>,
+    pub(super) labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NodeRow {
+    pub(super) name: Arc<str>,
+    pub(super) platform: Platform,
 }
 
 /// Deployment, ReplicaSet, pod are three; a custom chain of built-ins is cut here.
@@ -97,7 +107,7 @@ impl Cluster {
     pub(super) fn platforms(&self) -> Vec<Platform> {
         self.nodes
             .iter()
-            .map(|(_, (_, platform))| platform.clone())
+            .map(|(_, node)| node.platform.clone())
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect()
@@ -133,9 +143,9 @@ impl Cluster {
     /// Every workload, from top owners and bare pods.
     pub(super) fn workloads(&self) -> BTreeMap<WorkloadRef, Workload> {
         let namespaces: HashMap<&str, &BTreeMap<String, String>> =
-            self.namespaces.iter().map(|(_, (name, labels))| (name.as_ref(), labels)).collect();
+            self.namespaces.iter().map(|(_, row)| (row.name.as_ref(), &row.labels)).collect();
         let platforms: HashMap<&str, &Platform> =
-            self.nodes.iter().map(|(_, (name, platform))| (name.as_ref(), platform)).collect();
+            self.nodes.iter().map(|(_, row)| (row.name.as_ref(), &row.platform)).collect();
         let mut pods_of: HashMap<&str, Vec<&PodRow>> = HashMap::new();
         let mut workloads = BTreeMap::new();
         let mut add = |uid: &str, owner: &Owner, pods: &[&PodRow]| {
@@ -165,7 +175,6 @@ impl Cluster {
 
 impl PodRow {
     fn as_owner(&self) -> Owner {
-        let copy = |map: &Option<Box<BTreeMap<String, String>>>| map.as_deref().cloned().unwrap_or_default();
         Owner {
             id: WorkloadRef {
                 kind: WorkloadKind::Pod,
@@ -173,8 +182,8 @@ impl PodRow {
                 name: self.name.to_string(),
             },
             controller: self.controller.clone(),
-            labels: copy(&self.labels),
-            annotations: copy(&self.annotations),
+            labels: self.labels.clone(),
+            annotations: self.annotations.clone(),
             replicas: None,
             template: Some(Arc::clone(&self.template)),
         }

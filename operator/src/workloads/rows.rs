@@ -1,15 +1,10 @@
 //! From one Kubernetes object to its row.
 
-use std::{collections::BTreeMap, sync::Arc};
-
-use breakwater_core::{
-    Platform,
-    workload::{WorkloadKind, WorkloadRef},
-};
+use breakwater_core::workload::{WorkloadKind, WorkloadRef};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{
-    cluster::{Controller, Owner, PodRow, PodState},
+    cluster::{Controller, NamespaceRow, NodeRow, Owner, PodRow, PodState},
     images::{self, ContainerImage, TemplateFacts},
     objects::{NamespaceObject, NodeObject, PodObject, PodSpec, is_kept},
     shared::Shared,
@@ -44,10 +39,6 @@ pub(super) fn controller(metadata: &ObjectMeta) -> Option<Controller> {
     })
 }
 
-fn filled(map: Option<BTreeMap<String, String>>) -> Option<Box<BTreeMap<String, String>>> {
-    map.filter(|map| !map.is_empty()).map(Box::new)
-}
-
 pub(super) fn pod(pod: PodObject, pool: &mut Pool) -> Option<(String, PodRow)> {
     let metadata = pod.metadata;
     let state = match pod.status.phase.as_deref() {
@@ -63,8 +54,8 @@ pub(super) fn pod(pod: PodObject, pool: &mut Pool) -> Option<(String, PodRow)> {
         namespace: pool.names.share(metadata.namespace?),
         name: metadata.name?.into(),
         controller,
-        labels: if on_its_own { filled(metadata.labels) } else { None },
-        annotations: if on_its_own { filled(metadata.annotations) } else { None },
+        labels: metadata.labels.filter(|_| on_its_own).unwrap_or_default(),
+        annotations: metadata.annotations.filter(|_| on_its_own).unwrap_or_default(),
         node: pod.spec.node_name.map(|node| pool.names.share(node)),
         template,
         images,
@@ -104,14 +95,17 @@ pub(super) fn replica_set(mut metadata: ObjectMeta, pool: &mut Pool) -> Option<(
     owner(WorkloadKind::ReplicaSet, metadata, None, None, pool)
 }
 
-pub(super) fn namespace(object: NamespaceObject) -> Option<(String, (Box<str>, BTreeMap<String, String>))> {
+pub(super) fn namespace(object: NamespaceObject) -> Option<(String, NamespaceRow)> {
     let metadata = object.metadata;
-    Some((metadata.uid?, (metadata.name?.into(), metadata.labels.unwrap_or_default())))
+    Some((
+        metadata.uid?,
+        NamespaceRow { name: metadata.name?.into(), labels: metadata.labels.unwrap_or_default() },
+    ))
 }
 
-pub(super) fn node(object: NodeObject, pool: &mut Pool) -> Option<(String, (Arc<str>, Platform))> {
+pub(super) fn node(object: NodeObject, pool: &mut Pool) -> Option<(String, NodeRow)> {
     let info = object.status.node_info;
     // A node that has not said what it is runs nothing yet.
     let platform = format!("{}/{}", info.operating_system, info.architecture).parse().ok()?;
-    Some((object.metadata.uid?, (pool.names.share(object.metadata.name?), platform)))
+    Some((object.metadata.uid?, NodeRow { name: pool.names.share(object.metadata.name?), platform }))
 }
