@@ -2,9 +2,10 @@
 //! not judge anew.
 
 use anyhow::Context;
-use breakwater_core::printable::line;
+use breakwater_core::{ImageReference, printable::line};
 use breakwater_crds::names::annotations;
 use breakwater_crds::{ImagePolicy, ScanJob};
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{Api, DynamicObject, ListParams};
 
@@ -37,7 +38,8 @@ pub(crate) async fn explain(arguments: &OnWorkload) -> anyhow::Result<()> {
             count(policies.len(), "policy")
         );
     }
-    scans(&target, &images(&workload), palette).await
+    let running = running(&target, &workload).await;
+    scans(&target, &images(&workload), &running, palette).await
 }
 
 /// All policies that may be read: those of the cluster, else those of the namespace.
@@ -123,8 +125,31 @@ fn meaning(check: &str) -> &'static str {
     }
 }
 
-/// The newest finished scan of each image that the workload runs.
-async fn scans(target: &Target, images: &[String], palette: Palette) -> anyhow::Result<()> {
+/// The digests that nodes report for the workload's pods: Breakwater asks for digests, templates mostly name tags. None where pods
+/// may not be read or none is left.
+async fn running(target: &Target, workload: &DynamicObject) -> Vec<String> {
+    let labels = workload.data.pointer("/spec/selector/matchLabels").and_then(serde_json::Value::as_object);
+    let Some(labels) = labels else { return Vec::new() };
+    let pairs = labels.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)));
+    let selected = ListParams::default().limit(MAX_OBJECTS).labels(&pairs.collect::<Vec<_>>().join(","));
+    let pods = Api::<Pod>::namespaced(target.client.clone(), &target.namespace).list(&selected).await;
+    let statuses = pods.into_iter().flatten().filter_map(|pod| pod.status);
+    let mut digests: Vec<String> = statuses
+        .flat_map(|status| status.container_statuses.unwrap_or_default())
+        .filter_map(|container| Some(container.image_id.rsplit_once('@')?.1.to_owned()))
+        .collect();
+    digests.sort_unstable();
+    digests.dedup();
+    digests
+}
+
+/// The newest finished scan of each image that the workload runs; of the same repository, if no pod is left to say which digest it was.
+async fn scans(
+    target: &Target,
+    images: &[String],
+    running: &[String],
+    palette: Palette,
+) -> anyhow::Result<()> {
     let limit = ListParams::default().limit(MAX_OBJECTS);
     let mut jobs = match Api::<ScanJob>::all(target.client.clone()).list(&limit).await {
         Ok(jobs) => jobs.items,
@@ -136,7 +161,10 @@ async fn scans(target: &Target, images: &[String], palette: Palette) -> anyhow::
     jobs.retain(|job| job.status.as_ref().is_some_and(|status| status.completion_time.is_some()));
     jobs.sort_by_key(|job| std::cmp::Reverse(job.status.as_ref().and_then(|status| status.completion_time)));
     for image in images {
-        let Some(job) = jobs.iter().find(|job| is_about(job, image)) else {
+        let exact = jobs.iter().find(|job| is_about(job, image, running));
+        let Some(job) =
+            exact.or_else(|| jobs.iter().find(|job| running.is_empty() && is_of_repository(job, image)))
+        else {
             println!("\nno finished ScanJob about {}", line(image, WIDTH - 26));
             continue;
         };
@@ -168,20 +196,27 @@ async fn scans(target: &Target, images: &[String], palette: Palette) -> anyhow::
     Ok(())
 }
 
-/// By reference, or by a digest that the scan found behind its reference.
-fn is_about(job: &ScanJob, image: &str) -> bool {
+fn is_of_repository(job: &ScanJob, image: &str) -> bool {
+    let name = |text: &str| text.parse().ok().map(|reference: ImageReference| reference.name());
+    let of = job.spec.image.as_deref().and_then(name);
+    of.is_some() && of == name(image)
+}
+
+/// By reference, or by a digest that the scan found behind its reference and the pods of that repository run.
+fn is_about(job: &ScanJob, image: &str, running: &[String]) -> bool {
     let same = |left: &str, right: &str| {
-        left == right
-            || left.parse::<breakwater_core::ImageReference>().ok() == right.parse().ok() && !left.is_empty()
+        left == right || left.parse::<ImageReference>().ok() == right.parse().ok() && !left.is_empty()
     };
     let digest = image.split_once('@').map(|(_, digest)| digest);
     let target = job.status.as_ref().and_then(|status| status.target.as_ref());
     job.spec.image.as_deref().is_some_and(|of| same(of, image))
         || target.is_some_and(|target| {
             let digests = target.platforms.iter().filter_map(|platform| platform.digest.as_deref());
-            digest.is_some_and(|digest| {
-                digests.chain(target.index_digest.as_deref()).any(|found| found == digest)
-            })
+            let wanted = |found: &str| match digest {
+                Some(digest) => found == digest,
+                None => is_of_repository(job, image) && running.iter().any(|digest| found == digest),
+            };
+            digests.chain(target.index_digest.as_deref()).any(wanted)
         })
 }
 
