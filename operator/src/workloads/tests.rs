@@ -388,3 +388,44 @@ async fn is_ready_after_every_first_list_and_tells_changes_once() {
     let kept = workloads.get(&before[0].id).unwrap();
     assert!(std::sync::Arc::ptr_eq(&before[0], &kept), "what did not change stays the same allocation");
 }
+
+/// Anonymous memory of this process, in KiB (proc(5), `RssAnon`).
+fn anonymous_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+#[ignore = "measures the whole process: run it alone, with --release for the time"]
+fn ten_thousand_pods_of_a_thousand_workloads_fit_into_64_mib() {
+    let mut world = World::new();
+    let before = anonymous_memory();
+    let padding = "p".repeat(5_000);
+    for n in 0..1_000 {
+        let image = format!("r.test/team/app-{n}:1");
+        let template = json!({"containers": [{"name": "app", "image": image, "args": [padding]}]});
+        world.deployment(json!({
+            "metadata": {"name": format!("web-{n}"), "namespace": "shop", "uid": format!("dep-{n:036}"), "labels": {"app": format!("web-{n}"), "tier": "front"},
+                "annotations": {"kubectl.kubernetes.io/last-applied-configuration": padding}, "managedFields": [{"fieldsV1": {"f:x": padding}}]},
+            "spec": {"replicas": 10, "template": {"spec": template}},
+        }));
+        let owner = controller("apps/v1", "Deployment", &format!("web-{n}"), &format!("dep-{n:036}"));
+        world.replica_set(&format!("web-{n}-5d4f"), Some(owner));
+        for pod in 0..10 {
+            let owner = controller("apps/v1", "ReplicaSet", "rs", &format!("rs-web-{n}-5d4f"));
+            let mut pod = running_pod(&format!("web-{n}-5d4f-{pod:05}"), Some(owner), &image);
+            pod["metadata"]["uid"] = json!(format!("{n:018}{pod}"));
+            pod["metadata"]["managedFields"] = json!([{"fieldsV1": {"f:x": padding}}]);
+            pod["spec"]["containers"][0]["args"] = json!([padding]);
+            world.pod(pod);
+        }
+    }
+    let facts = anonymous_memory() - before;
+    let workloads = world.cluster.workloads();
+    let all = anonymous_memory() - before;
+    println!("facts {facts} KiB, with {} workloads {all} KiB", workloads.len());
+    assert_eq!(workloads.len(), 1_000);
+    assert!(workloads.values().all(|workload| workload.running_pods == 10 && workload.running.len() == 1));
+    assert!(all < 64 << 10, "{all} KiB");
+}
