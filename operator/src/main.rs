@@ -157,7 +157,10 @@ impl Rooms {
         tasks.spawn("imagepolicy", policies);
         tasks.spawn("runtimebaseline", runtimebaseline::run(c.clone(), w.clone(), e.clone()));
         let rescans = rescan::run(c.clone(), w.clone(), i.clone(), l.clone());
-        tasks.spawn("rescan", async { anyhow::Ok(rescans.await) });
+        tasks.spawn("rescan", async {
+            rescans.await;
+            anyhow::Ok(())
+        });
         tasks.spawn("mitigation", mitigation.run(context, workloads, images, leadership, events));
         Ok(tasks.run(GRACE).await?)
     }

@@ -1,6 +1,6 @@
 //! The process' tasks, by name. A task that ends unasked ends the process: a live-looking operator without a watch is worse than a restart.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -16,8 +16,8 @@ pub const GRACE: Duration = Duration::from_millis(800);
 pub enum Exit {
     #[error("{task} ended although nobody asked for it")]
     Ended { task: &'static str },
-    #[error("{task} failed: {source:#}")]
-    Failed { task: &'static str, source: anyhow::Error },
+    #[error("{task} failed: {cause:#}")]
+    Failed { task: &'static str, cause: anyhow::Error },
     #[error("a task panicked: {0}")]
     Panicked(tokio::task::JoinError),
 }
@@ -27,12 +27,13 @@ pub enum Exit {
 pub struct Tasks {
     stop: CancellationToken,
     set: JoinSet<(&'static str, anyhow::Result<()>)>,
+    running: BTreeSet<&'static str>,
 }
 
 impl Tasks {
     #[must_use]
     pub fn new(stop: CancellationToken) -> Self {
-        Self { stop, set: JoinSet::new() }
+        Self { stop, set: JoinSet::new(), running: BTreeSet::new() }
     }
 
     /// Starts `task`, which runs until the stop token is cancelled.
@@ -40,6 +41,7 @@ impl Tasks {
     where
         E: Into<anyhow::Error>,
     {
+        self.running.insert(name);
         self.set.spawn(async move { (name, task.await.map_err(Into::into)) });
     }
 
@@ -60,12 +62,14 @@ impl Tasks {
                 ended = self.set.join_next() => match ended {
                     None => return Ok(()),
                     Some(Err(error)) => return Err(Exit::Panicked(error)),
-                    Some(Ok((task, Err(source)))) => return Err(Exit::Failed { task, source }),
+                    Some(Ok((task, Err(cause)))) => return Err(Exit::Failed { task, cause }),
                     Some(Ok((task, Ok(())))) if !self.stop.is_cancelled() => return Err(Exit::Ended { task }),
-                    Some(Ok((task, Ok(())))) => tracing::debug!(task, "ended"),
+                    Some(Ok((task, Ok(())))) => {
+                        self.running.remove(task);
+                    }
                 },
                 () = &mut deadline => {
-                    tracing::warn!(left = self.set.len(), "tasks did not end in time and are cut off");
+                    tracing::warn!(left = ?self.running, "tasks did not end in time and are cut off");
                     self.set.shutdown().await;
                     return Ok(());
                 }
