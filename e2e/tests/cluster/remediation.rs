@@ -27,7 +27,8 @@ use super::support::{
 };
 
 const ENABLED: [(&str, &str); 1] = [("breakwater.dev/remediation", "enabled")];
-const SOON: Duration = Duration::from_secs(60);
+/// Statuses are written at most once a minute.
+const SOON: Duration = Duration::from_secs(90);
 
 /// Everything violates but images of `trusted`.
 fn policy(mode: &str, trusted: &str, grace: &str) -> Value {
