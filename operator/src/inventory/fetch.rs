@@ -79,7 +79,8 @@ async fn follow(images: &Images) {
                 // The authority may have changed: the next attempt reads it anew.
                 server = None;
                 images.problem(Some(&error));
-                let delay = Duration::from_secs(1).saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(10)));
+                let delay = Duration::from_secs(1)
+                    .saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(10)));
                 tokio::time::sleep(delay.min(MAX_BACKOFF)).await;
             }
         }
