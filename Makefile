@@ -2,7 +2,7 @@
 CLUSTER = cargo run --quiet --package breakwater-e2e --bin cluster --
 
 .DEFAULT_GOAL := help
-.PHONY: help cluster-up cluster-down cluster-status cluster-env deploy demo test bench fmt lint crdgen
+.PHONY: help cluster-up cluster-down cluster-status cluster-env deploy images demo test bench fmt lint crdgen
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ cluster-env: ## Print its variables: eval "$$(make -s cluster-env)"
 
 deploy: cluster-up ## Build Breakwater and install it on the local cluster
 	@$(CLUSTER) deploy
+
+images: ## Build the three images and push them: make images REGISTRY=registry.example.com/breakwater
+	@scripts/images "$(REGISTRY)"
 
 demo: ## From a vulnerable image to scale-to-zero and back, on the local cluster
 	@scripts/demo

@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 
 /// From one status write to the next of the same object, if no condition changes.
 pub const PACE: TimeDelta = TimeDelta::minutes(1);
-/// What never waits.
-const URGENT: [&str; 3] = ["conditions", "observedGeneration", "lastHandledRequestAt"];
+/// What never waits: verdicts, answers to people, and what was done to workloads.
+const URGENT: [&str; 4] = ["conditions", "observedGeneration", "lastHandledRequestAt", "mitigations"];
 
 /// One writer per field; the manager says who.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +86,7 @@ where
 
 /// How long to wait before `status` is written, if it differs from what `current` says only in what may wait.
 ///
-/// Conditions, `observedGeneration` and `lastHandledRequestAt` never wait. Everything else is written at most once in [`PACE`], counted
+/// Conditions, `observedGeneration`, `lastHandledRequestAt` and `mitigations` never wait. Everything else is written at most once in [`PACE`], counted
 /// from the manager's last write as the API server recorded it.
 pub fn too_soon<K, S>(current: &K, manager: FieldManager, status: &S, now: DateTime<Utc>) -> Option<Duration>
 where
