@@ -3,7 +3,11 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock::Clock, config::Config, kube::metrics::Metrics};
+use crate::{
+    clock::Clock,
+    config::Config,
+    kube::{background::Background, metrics::Metrics},
+};
 
 /// What every room is given at start. Cheap to clone.
 #[derive(Clone)]
@@ -19,11 +23,14 @@ pub struct Context {
     pub metrics: Metrics,
     /// Cancelled when the process is asked to end. Every loop selects on it and returns `Ok`.
     pub stop: CancellationToken,
+    /// Starts tasks that live as long as the process.
+    pub background: Background,
 }
 
 impl Context {
     #[must_use]
     pub fn new(client: kube::Client, namespace: &str, instance: &str, config: Config) -> Self {
+        let stop = CancellationToken::new();
         Self {
             client,
             clock: Clock,
@@ -31,7 +38,8 @@ impl Context {
             namespace: namespace.into(),
             instance: instance.into(),
             metrics: Metrics::default(),
-            stop: CancellationToken::new(),
+            background: Background::new(stop.clone()),
+            stop,
         }
     }
 }

@@ -97,6 +97,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let workloads = Workloads::start(&context);
     let images = Images::start(&context, store.clone(), &workloads, leadership.clone());
 
+    tasks.spawn("background", context.background.clone().watch());
     tasks.spawn("configuration", config::follow(context.clone(), events.clone()));
     tasks.spawn("certificates", tls::keep(context.clone(), identity.clone()));
     let router = intake::router(context.clone(), store.clone());

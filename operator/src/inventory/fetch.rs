@@ -49,13 +49,8 @@ enum FetchError {
 
 pub(super) fn spawn(images: &Images) {
     let images = images.clone();
-    tokio::spawn(async move {
-        let stop = images.0.context.stop.clone();
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = follow(&images) => {}
-        }
-    });
+    let background = images.0.context.background.clone();
+    background.spawn("advisory index", async move { follow(&images).await });
 }
 
 async fn follow(images: &Images) {

@@ -40,9 +40,10 @@ struct Revisions {
 }
 
 pub(super) fn spawn(images: &Images, workloads: &Workloads, leadership: Leadership) {
-    tokio::spawn(follow_scans(images.clone()));
-    tokio::spawn(hold_what_runs(images.clone(), workloads.clone()));
-    tokio::spawn(keep_ledger(images.clone(), leadership));
+    let background = &images.0.context.background;
+    background.spawn("watch of ScanJobs", follow_scans(images.clone()));
+    background.spawn("inventories of what runs", hold_what_runs(images.clone(), workloads.clone()));
+    background.spawn("ledger", keep_ledger(images.clone(), leadership));
 }
 
 async fn follow_scans(images: Images) {

@@ -2,6 +2,7 @@
 //! No domain rules live here.
 
 pub mod apply;
+pub mod background;
 pub mod conditions;
 pub mod door;
 pub mod events;

@@ -65,7 +65,7 @@ impl Workloads {
         let workloads = Self(Arc::default());
         watches::spawn(context, &workloads);
         let publisher = workloads.clone();
-        tokio::spawn(async move {
+        context.background.spawn("workloads", async move {
             loop {
                 publisher.0.changed.notified().await;
                 tokio::time::sleep(SETTLE).await;

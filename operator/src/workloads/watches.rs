@@ -35,11 +35,10 @@ fn config() -> watcher::Config {
 }
 
 pub(super) fn spawn(context: &Context, workloads: &Workloads) {
-    let client = &context.client;
-    follow::<PodObject>(client, workloads, |event, cluster, pool| {
+    follow::<PodObject>(context, workloads, |event, cluster, pool| {
         cluster.pods.follow(event, |object| rows::pod(object, pool))
     });
-    follow::<DeploymentObject>(client, workloads, |event, cluster, pool| {
+    follow::<DeploymentObject>(context, workloads, |event, cluster, pool| {
         cluster.deployments.follow(event, |object| {
             let replicas = object.spec.replicas;
             rows::owner(
@@ -51,7 +50,7 @@ pub(super) fn spawn(context: &Context, workloads: &Workloads) {
             )
         })
     });
-    follow::<StatefulSetObject>(client, workloads, |event, cluster, pool| {
+    follow::<StatefulSetObject>(context, workloads, |event, cluster, pool| {
         cluster.stateful_sets.follow(event, |object| {
             let replicas = object.spec.replicas;
             rows::owner(
@@ -63,7 +62,7 @@ pub(super) fn spawn(context: &Context, workloads: &Workloads) {
             )
         })
     });
-    follow::<DaemonSetObject>(client, workloads, |event, cluster, pool| {
+    follow::<DaemonSetObject>(context, workloads, |event, cluster, pool| {
         cluster.daemon_sets.follow(event, |object| {
             rows::owner(
                 WorkloadKind::DaemonSet,
@@ -74,30 +73,30 @@ pub(super) fn spawn(context: &Context, workloads: &Workloads) {
             )
         })
     });
-    follow::<JobObject>(client, workloads, |event, cluster, pool| {
+    follow::<JobObject>(context, workloads, |event, cluster, pool| {
         cluster.jobs.follow(event, |object| {
             rows::owner(WorkloadKind::Job, object.metadata, None, Some(&object.spec.template.spec), pool)
         })
     });
-    follow::<CronJobObject>(client, workloads, |event, cluster, pool| {
+    follow::<CronJobObject>(context, workloads, |event, cluster, pool| {
         cluster.cron_jobs.follow(event, |object| {
             let template = &object.spec.job_template.spec.template.spec;
             rows::owner(WorkloadKind::CronJob, object.metadata.clone(), None, Some(template), pool)
         })
     });
-    follow::<NamespaceObject>(client, workloads, |event, cluster, _| {
+    follow::<NamespaceObject>(context, workloads, |event, cluster, _| {
         cluster.namespaces.follow(event, rows::namespace)
     });
-    follow::<NodeObject>(client, workloads, |event, cluster, pool| {
+    follow::<NodeObject>(context, workloads, |event, cluster, pool| {
         cluster.nodes.follow(event, |object| rows::node(object, pool))
     });
-    follow::<PartialObjectMeta<ReplicaSet>>(client, workloads, |event, cluster, pool| {
+    follow::<PartialObjectMeta<ReplicaSet>>(context, workloads, |event, cluster, pool| {
         cluster.replica_sets.follow(event, |object| rows::replica_set(object.metadata, pool))
     });
 }
 
 fn follow<K>(
-    client: &kube::Client,
+    context: &Context,
     workloads: &Workloads,
     mut change: impl FnMut(Event<K>, &mut Cluster, &mut Pool) -> bool + Send + 'static,
 ) where
@@ -105,12 +104,13 @@ fn follow<K>(
 {
     let kind = K::kind(&()).into_owned();
     let workloads = workloads.clone();
-    let events = watcher(Api::<K>::all(client.clone()), config());
-    tokio::spawn(events.default_backoff().for_each(move |event| {
+    let events = watcher(Api::<K>::all(context.client.clone()), config());
+    let task = events.default_backoff().for_each(move |event| {
         match event {
             Ok(event) => workloads.update(|cluster, pool| change(event, cluster, pool)),
             Err(error) => tracing::warn!(kind, %error, "watch broke off, trying again"),
         }
         ready(())
-    }));
+    });
+    context.background.spawn("watches of workloads", task);
 }

@@ -102,18 +102,12 @@ pub async fn run(
     let runner = Runner::<ImagePolicy>::new(&context, &events, "imagepolicy", CONCURRENCY)
         .waking(|controller| controller.reconcile_all_on(changes));
     let policies = runner.store();
-    let stop = context.stop.clone();
+    let background = context.background.clone();
     let room =
         Room { context, workloads, images, mitigation, leadership, events, standing: Mutex::default() };
     let room = Arc::new(room);
     let watching = Arc::clone(&room);
-    tokio::spawn(async move {
-        let deletions = watching.withdraw_deleted(&policies);
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = deletions => {}
-        }
-    });
+    background.spawn("deletions of policies", async move { watching.withdraw_deleted(&policies).await });
     let outcome = runner.run(Arc::clone(&room), reconcile).await;
     // Before the lease is given back: the next leader begins with what was seen last.
     room.images.flush(&room.leadership).await;
