@@ -3,6 +3,15 @@
 //! `make bench`. Prints the size of the image, each run, median and maximum, and the time that the same machine needs to start a pod that does
 //! nothing, as the floor below which no Job can be.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "what a test relies on and does not get, fails it; a real cluster is waited for by the clock"
+)]
+
 use std::time::{Duration, Instant};
 
 use breakwater_core::Digest;
@@ -18,7 +27,6 @@ const RUNS: usize = 10;
 const NAMESPACE: &str = "default";
 
 #[tokio::main]
-#[allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 async fn main() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::try_default()
@@ -80,7 +88,6 @@ async fn main() {
 }
 
 /// How long a pod of the smallest image takes from creation to Running.
-#[allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 async fn idle_pod(client: &Client) -> Duration {
     let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
     let name = format!("bench-idle-{}", std::process::id());

@@ -140,7 +140,6 @@ fn breakwater() -> std::path::PathBuf {
 }
 
 #[tokio::test]
-#[allow(clippy::disallowed_methods, reason = "a take-over is a matter of seconds")]
 async fn of_two_replicas_one_acts_and_the_other_takes_over() {
     let client = client().await;
     scale_operator(&client, 2).await;

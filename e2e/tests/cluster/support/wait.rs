@@ -5,7 +5,6 @@ use std::{
 };
 
 /// Asks until there is an answer. The failure says what was awaited and what was seen last.
-#[allow(clippy::disallowed_methods, reason = "tests wait for a real cluster")]
 pub async fn eventually<T, S: Debug, F: Future<Output = Result<T, S>>>(
     what: &str,
     within: Duration,
