@@ -3,7 +3,13 @@
 //! A scan pod reads hostile bytes, so intake takes nothing on trust: manifests travel as bytes and are hashed by the receiver, and only
 //! what those bytes name may be posted afterwards.
 
+mod listing;
+mod version;
+
 use serde::{Deserialize, Serialize};
+
+pub use listing::{Listing, MAX_REPOSITORIES, MAX_TAGS, RepositoryFailure, RepositoryQuestion};
+pub use version::newest_first;
 
 use crate::{Digest, ImageReference, Inventory, Platform};
 
@@ -28,6 +34,8 @@ pub mod pod {
     pub const REGISTRY_CA_FILE: &str = "/var/run/breakwater/registry/ca.crt";
 }
 
+/// `POST`: a Job that was asked about repositories says which images it found. Before any offer.
+pub const LISTING_PATH: &str = "/v1/listing";
 /// `POST`: a Job offers the manifest bytes it fetched; the answer says which inventories are wanted.
 pub const OFFER_PATH: &str = "/v1/offer";
 /// `POST`, body zstd-compressed JSON: an inventory.
@@ -41,7 +49,14 @@ pub const OUTCOME_PATH: &str = "/v1/outcome";
 pub struct Question {
     /// UID of the ScanJob that asks.
     pub scan_job: String,
+    /// Empty if there are `repositories`: their images are the Job's to find.
     pub images: Vec<ImageReference>,
+    /// At most [`MAX_REPOSITORIES`], all of one registry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<RepositoryQuestion>,
+    /// The most images of `repositories` that are scanned, at most [`MAX_IMAGES`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub max_images: u32,
     /// Platforms to scan; an image without one of them reports that.
     pub platforms: Vec<Platform>,
     pub registry: RegistryAccess,
@@ -49,6 +64,28 @@ pub struct Question {
     pub intake: String,
     /// Seconds for the whole Job.
     pub timeout_seconds: u32,
+}
+
+impl Question {
+    /// Host and port of the one registry that is asked.
+    #[must_use]
+    pub fn registry_host(&self) -> &str {
+        let image = self.images.first().map(|image| &image.registry);
+        image
+            .or_else(|| self.repositories.first().map(|repository| &repository.registry))
+            .map_or("", |host| host)
+    }
+
+    /// How many images of its repositories may be listed.
+    #[must_use]
+    pub fn image_bound(&self) -> usize {
+        usize::try_from(self.max_images).unwrap_or(MAX_IMAGES).min(MAX_IMAGES)
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde's `skip_serializing_if` asks for")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// How the one registry of a question may be spoken to. Comes from the operator's configuration, never from a tenant.
@@ -149,6 +186,8 @@ pub enum FailureReason {
     Forbidden,
     /// 404: no such repository, tag or digest.
     NotFound,
+    /// No tag of the repositories is wanted.
+    NothingSelected,
     /// 429.
     RateLimited,
     /// 5xx.

@@ -48,6 +48,13 @@ pub const MAX_LICENSES: usize = 16;
 /// The longest chain of links followed.
 pub const MAX_LINKS: usize = 8;
 
+/// The largest page of a list of tags, in bytes.
+pub const MAX_TAG_PAGE: usize = 4 << 20;
+/// Tags that are asked for in one page; registries may give fewer.
+pub const TAGS_PER_PAGE: usize = 1_000;
+/// The most pages of one list of tags.
+pub const MAX_TAG_PAGES: usize = 1_000;
+
 /// The largest answer of a token endpoint, in bytes.
 pub const MAX_TOKEN: usize = 64 << 10;
 /// The largest docker configuration file, in bytes.

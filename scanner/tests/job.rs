@@ -16,8 +16,10 @@ use axum::{
 };
 use breakwater_core::{
     Digest, Inventory, Platform,
+    glob::Glob,
     scan::{
-        FailureReason, Offer, OfferAnswer, Outcome, PostedInventory, Question, RegistryAccess, ScanStage,
+        FailureReason, Listing, Offer, OfferAnswer, Outcome, PostedInventory, Question, RegistryAccess,
+        RepositoryQuestion, ScanStage,
     },
 };
 use support::*;
@@ -81,6 +83,8 @@ impl TestIntake {
         let question = Question {
             scan_job: "uid".into(),
             images: images.iter().map(|image| image.parse().unwrap()).collect(),
+            repositories: vec![],
+            max_images: 0,
             platforms: vec![Platform::linux("amd64")],
             registry: RegistryAccess { insecure: true, allow_private_addresses: true, proxy: None },
             intake: format!("https://localhost:{}", self.address.port()),
@@ -139,6 +143,48 @@ async fn every_image_is_offered_posted_and_has_an_outcome() {
     let logs = String::from_utf8(output.stderr).unwrap();
     assert!(logs.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{logs}");
     assert!(!logs.contains("canary") && !logs.contains("s3cr3t"));
+}
+
+#[tokio::test]
+async fn repositories_are_listed_and_their_images_scanned() {
+    let image = small_image();
+    let registry = Server::start(move |asked| match asked.path.as_str() {
+        "/v2/test/app/tags/list" => {
+            answer(200, "application/json", r#"{"tags": ["1.0", "1.1", "1.1.sig", "0.9", "main"]}"#)
+        }
+        path if path.starts_with("/v2/test/app/") => ordinary(&image, asked),
+        _ => status(404),
+    })
+    .await;
+    let intake = TestIntake::start(0, StatusCode::OK, true).await;
+    let repository = |name: &str, include: &[&str], newest| RepositoryQuestion {
+        registry: registry.address.to_string(),
+        name: name.into(),
+        include: include.iter().map(|glob| Glob::new(glob).unwrap()).collect(),
+        exclude: vec![Glob::new("*.sig").unwrap()],
+        versions: None,
+        newest,
+    };
+    let mut question: Question = serde_json::from_str(&intake.question(&[], 60)).unwrap();
+    question.repositories = vec![
+        repository("test/app", &["1.*"], None),
+        repository("missing", &[], None),
+        repository("test/app", &["0.9"], None),
+    ];
+    question.max_images = 2;
+    let output = intake.run(serde_json::to_string(&question).unwrap(), &[]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let first = intake.posted.lock().unwrap().remove(0);
+    assert_eq!(first.path, breakwater_core::scan::LISTING_PATH);
+    let listing: Listing = serde_json::from_slice(&first.body).unwrap();
+    let tags: Vec<_> = listing.images.iter().filter_map(|image| image.tag.clone()).collect();
+    assert_eq!((tags, listing.left_out), (vec!["1.1".to_owned(), "0.9".to_owned()], 1));
+    let failed = &listing.failures[0];
+    assert_eq!((failed.repository, failed.failure.reason), (1, FailureReason::NotFound));
+    let outcomes = intake.outcomes();
+    assert!(outcomes.len() == 2 && outcomes.iter().all(|outcome| outcome.failure.is_none()));
+    let lists = registry.asked().iter().filter(|asked| asked.path.ends_with("/tags/list")).count();
+    assert_eq!(lists, 2, "a tag that is written out is not listed");
 }
 
 #[tokio::test]

@@ -91,6 +91,10 @@ pub struct RegistrySource {
     /// Empty: the platforms of the cluster's nodes.
     pub platforms: Vec<crate::Platform>,
     pub auth_secret: Option<String>,
+    /// Its imagePullSecrets are used as well.
+    pub service_account: Option<String>,
+    /// A Secret whose key `ca.crt` is trusted for this host.
+    pub ca_secret: Option<String>,
     pub max_images: u32,
 }
 
@@ -100,6 +104,8 @@ pub struct RepositorySource {
     /// Empty: all tags.
     pub include: Vec<Glob>,
     pub exclude: Vec<Glob>,
+    /// A range of semantic versions; `None`: any tag.
+    pub versions: Option<semver::VersionReq>,
     /// Only the newest so many, in version order. `None`: all.
     pub newest: Option<u32>,
 }

@@ -35,6 +35,8 @@ pub(super) fn sources(registries: &[Registry], report: &mut Report) -> Vec<Regis
                 .collect(),
             platforms: report.each(&format!("{path}.platforms"), &registry.platforms, text::platform),
             auth_secret: registry.auth_secret_ref.as_ref().map(|secret| secret.name.clone()),
+            service_account: registry.service_account_name.clone(),
+            ca_secret: registry.ca_secret_ref.as_ref().map(|secret| secret.name.clone()),
             max_images: text::unsigned(registry.max_images.unwrap_or(MAX_IMAGES)),
         });
     }
@@ -58,11 +60,10 @@ fn repository(path: &str, host: &str, repository: &Repository, report: &mut Repo
     let name = format!("{host}/{}", repository.name).parse::<ImageReference>();
     report.take(&format!("{path}.name"), name);
     let tags = repository.tags.clone().unwrap_or_default();
-    if let Some(range) = &tags.semver
-        && semver::VersionReq::parse(range).is_err()
-    {
-        report.say(format!("{path}.tags.semver"), Fault::VersionRange(printable::line(range, 60)));
-    }
+    let versions = tags.semver.as_deref().and_then(|range| {
+        let fault = |_| Fault::VersionRange(printable::line(range, 60));
+        report.take(&format!("{path}.tags.semver"), range.parse::<semver::VersionReq>().map_err(fault))
+    });
     let mut exclude = report.each(&format!("{path}.tags.exclude"), &tags.exclude, text::glob);
     if tags.exclude.is_empty() {
         exclude.extend(ATTACHMENTS.iter().filter_map(|pattern| Glob::new(pattern).ok()));
@@ -71,6 +72,7 @@ fn repository(path: &str, host: &str, repository: &Repository, report: &mut Repo
         name: repository.name.clone(),
         include: report.each(&format!("{path}.tags.include"), &tags.include, text::glob),
         exclude,
+        versions,
         newest: tags.newest.map(text::unsigned),
     }
 }

@@ -1,11 +1,11 @@
 //! From a bearer token to the question that its pod was given, in four small checks. Each looks at one object.
 
-use breakwater_core::scan::Question;
+use breakwater_core::{ImageReference, scan::Question};
 use breakwater_crds::{ScanJob, names::labels};
 use k8s_openapi::api::{authentication::v1::TokenReviewStatus, batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt as _;
 
-use super::Refusal;
+use super::{Refusal, record};
 use crate::controllers::scanjob::{SERVICE_ACCOUNT, question, requester};
 
 /// The pod a token is bound to (KEP-1205, KEP-4193).
@@ -29,6 +29,8 @@ pub(super) struct Asked {
     pub(super) namespace: String,
     pub(super) scan_job: String,
     pub(super) question: Question,
+    /// The question's images, or those that were found in its repositories.
+    pub(super) images: Vec<ImageReference>,
 }
 
 const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
@@ -74,7 +76,8 @@ pub(super) fn asked(job: Option<&Job>, owner: &Owner) -> Result<Asked, Refusal> 
     let uid = job.labels().get(labels::SCANJOB_UID).ok_or(Refusal::JobUnknown)?;
     let question = question(job).filter(|question| question.scan_job == *uid).ok_or(Refusal::JobUnknown)?;
     let (namespace, scan_job) = requester(job).ok_or(Refusal::JobUnknown)?;
-    Ok(Asked { job: owner.job.clone(), namespace, scan_job, question })
+    let images = record::images(job, &question);
+    Ok(Asked { job: owner.job.clone(), namespace, scan_job, question, images })
 }
 
 /// The ScanJob is the one that asked, it still waits, and it waits for this Job.
@@ -173,6 +176,20 @@ mod tests {
         };
         assert_eq!(check(failed), Err("JobFinished"));
         assert_eq!(asked(None, &owner).map_err(|r| r.reason()), Err("JobUnknown"));
+    }
+
+    #[test]
+    fn a_job_about_repositories_is_asked_about_what_it_listed() {
+        let owner = Owner { job: "scan-1".into(), uid: "job-uid".into() };
+        let mut job = fixtures::job_about(fixtures::registry_question());
+        assert_eq!(asked(Some(&job), &owner).unwrap().images, []);
+        let image: ImageReference = "registry.test:5000/app:1".parse().unwrap();
+        let listing = breakwater_core::scan::Listing { images: vec![image.clone()], ..Default::default() };
+        let patch = record::listing_patch(&listing);
+        for (key, value) in patch["metadata"]["annotations"].as_object().unwrap() {
+            job.annotations_mut().insert(key.clone(), value.as_str().unwrap().into());
+        }
+        assert_eq!(asked(Some(&job), &owner).unwrap().images, [image]);
     }
 
     #[test]

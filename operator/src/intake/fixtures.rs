@@ -2,14 +2,20 @@
 
 use breakwater_core::{
     Digest, Inventory, Platform,
+    glob::Glob,
     inventory::{ImageConfig, ImageIdentity, Layer, Package, SCHEMA_VERSION, ScannerIdentity},
-    scan::{Offer, OfferedManifest as OfferedBytes, PostedInventory, Question, RegistryAccess},
+    scan::{
+        Offer, OfferedManifest as OfferedBytes, PostedInventory, Question, RegistryAccess, RepositoryQuestion,
+    },
 };
 use breakwater_crds::{ScanJob, scanjob::Trigger};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use serde_json::{Value, json};
 
-use super::record::{Offered, OfferedManifest};
+use super::{
+    access::Asked,
+    record::{Offered, OfferedManifest},
+};
 use crate::controllers::scanjob::{Order, Template, build};
 
 pub(crate) const IMAGE: &str = "registry.test:5000/app:1";
@@ -18,6 +24,8 @@ pub(crate) fn question() -> Question {
     Question {
         scan_job: "scanjob-uid".into(),
         images: vec![IMAGE.parse().unwrap()],
+        repositories: vec![],
+        max_images: 0,
         platforms: vec![Platform::linux("amd64"), Platform::linux("arm64")],
         registry: RegistryAccess::default(),
         intake: "https://breakwater-intake.breakwater-system.svc:8443".into(),
@@ -25,7 +33,40 @@ pub(crate) fn question() -> Question {
     }
 }
 
+pub(super) fn asked() -> Asked {
+    let question = question();
+    Asked {
+        job: "scan-1".into(),
+        namespace: "shop".into(),
+        scan_job: "web".into(),
+        images: question.images.clone(),
+        question,
+    }
+}
+
+/// The two newest of one repository, all of another, three in all.
+pub(crate) fn registry_question() -> Question {
+    let repository = |name: &str, newest| RepositoryQuestion {
+        registry: "registry.test:5000".into(),
+        name: name.into(),
+        include: vec![],
+        exclude: vec![Glob::new("*.sig").unwrap()],
+        versions: None,
+        newest,
+    };
+    Question {
+        images: vec![],
+        repositories: vec![repository("app", Some(2)), repository("other", None)],
+        max_images: 3,
+        ..question()
+    }
+}
+
 pub(crate) fn job() -> Job {
+    job_about(question())
+}
+
+pub(crate) fn job_about(question: Question) -> Job {
     let template = Template {
         namespace: "breakwater-system".into(),
         image: "scanner".into(),
@@ -34,7 +75,7 @@ pub(crate) fn job() -> Job {
     };
     let order = Order {
         name: "scan-1".into(),
-        question: question(),
+        question,
         attempt: 1,
         trigger: Trigger::Manual,
         requester: "shop/web".into(),

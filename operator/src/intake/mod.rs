@@ -6,6 +6,7 @@
 mod access;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod listing;
 mod manifest;
 mod offer;
 mod outcome;
@@ -29,7 +30,8 @@ use breakwater_core::{
     Digest, Inventory,
     inventory::{MAX_INVENTORY, SCHEMA_VERSION},
     scan::{
-        INTAKE_AUDIENCE, INVENTORY_PATH, MAX_MANIFEST, OFFER_PATH, OUTCOME_PATH, Offer, OfferAnswer, Outcome,
+        INTAKE_AUDIENCE, INVENTORY_PATH, LISTING_PATH, Listing, MAX_MANIFEST, OFFER_PATH, OUTCOME_PATH,
+        Offer, OfferAnswer, Outcome,
     },
 };
 use breakwater_crds::{ScanJob, scanjob::ScanTarget};
@@ -58,6 +60,8 @@ use crate::{
 
 /// The largest offer: an index and three manifests of the largest size, in base64, and their frame. More platforms come with less.
 const MAX_OFFER: usize = 4 * MAX_MANIFEST * 4 / 3 + (64 << 10);
+/// The largest listing: a hundred references and reasons.
+const MAX_LISTING: usize = 256 << 10;
 /// The largest outcome.
 const MAX_OUTCOME: usize = 64 << 10;
 /// Bodies above a few kilobytes that are in memory at the same time.
@@ -88,7 +92,10 @@ pub fn router(context: Context, store: Store) -> Router {
     };
     let outcome =
         async |State(intake): State<Intake>, request| intake.answer("outcome", intake.outcome(request)).await;
+    let listing =
+        async |State(intake): State<Intake>, request| intake.answer("listing", intake.listing(request)).await;
     Router::new()
+        .route(LISTING_PATH, post(listing))
         .route(OFFER_PATH, post(offer))
         .route(INVENTORY_PATH, post(inventory))
         .route(OUTCOME_PATH, post(outcome))
@@ -112,12 +119,29 @@ impl Intake {
         answer
     }
 
+    /// The images a Job found in its repositories: from now on it is asked about these. The first word stands.
+    async fn listing(&self, request: Request<Body>) -> Result<Json<()>, Refusal> {
+        let (asked, job) = self.authorise(request.headers()).await?;
+        let listing: Listing = json(&body(request, MAX_LISTING).await?)?;
+        let listing = listing::accept(&asked.question, listing)?;
+        if record::listing(&job).is_none() {
+            self.annotate(&asked, record::listing_patch(&listing)).await?;
+            tracing::info!(
+                job = asked.job,
+                images = listing.images.len(),
+                failures = listing.failures.len(),
+                "repositories were listed"
+            );
+        }
+        Ok(Json(()))
+    }
+
     /// The manifest bytes a Job fetched; answers which inventories are wanted.
     async fn offer(&self, request: Request<Body>) -> Result<Json<OfferAnswer>, Refusal> {
         let (asked, _) = self.authorise(request.headers()).await?;
         let _permit = self.large_bodies.acquire().await.map_err(|_| Refusal::Busy)?;
         let offer: Offer = json(&body(request, MAX_OFFER).await?)?;
-        let accepted = offer::accept(&asked.question, &offer)?;
+        let accepted = offer::accept(&asked, &offer)?;
         if let Some((index, resolution)) = &accepted.resolution {
             let document = serde_json::to_vec(resolution).map_err(|e| Refusal::Malformed(e.to_string()))?;
             self.store.put(&Key::Resolution(index.clone()), &document).await?;
@@ -138,7 +162,7 @@ impl Intake {
         let body = body(request, MAX_INVENTORY).await?;
         let accepted = tokio::task::spawn_blocking(move || {
             let posted = posted::read(&body)?;
-            offer::is_asked(&asked.question, &posted.image)?;
+            offer::is_asked(&asked, &posted.image)?;
             let offered = record::offered(&job, &posted.image);
             let offered = offered.ok_or_else(|| Refusal::NotOffered(posted.image.to_string()))?;
             let inventory = posted::accept(&offered, posted)?;
@@ -158,7 +182,7 @@ impl Intake {
     async fn outcome(&self, request: Request<Body>) -> Result<Json<()>, Refusal> {
         let (asked, job) = self.authorise(request.headers()).await?;
         let outcome: Outcome = json(&body(request, MAX_OUTCOME).await?)?;
-        offer::is_asked(&asked.question, &outcome.image)?;
+        offer::is_asked(&asked, &outcome.image)?;
         if record::ended(&job, &outcome.image).is_some() {
             return Ok(Json(()));
         }
@@ -171,6 +195,7 @@ impl Intake {
                 let inventory = self.current(&manifest.digest).await?;
                 inventories.push(inventory.ok_or_else(|| Refusal::NotPosted(manifest.digest.to_string()))?);
             }
+            // What a ScanJob about repositories found is in its status.images.
             if let [_] = asked.question.images.as_slice() {
                 let target = outcome::target(&image, &offered, &inventories);
                 let scan_job = self.scan_job(&asked).await?.ok_or(Refusal::ScanJobGone)?;

@@ -2,11 +2,12 @@
 
 use breakwater_core::{
     Digest, ImageReference,
-    scan::{MAX_MANIFEST, Offer, Question},
+    scan::{MAX_MANIFEST, Offer},
 };
 
 use super::{
     Refusal,
+    access::Asked,
     manifest::{Index, Manifest},
     record::{Offered, OfferedManifest},
 };
@@ -20,8 +21,9 @@ pub(super) struct Accepted {
     pub(super) resolution: Option<(Digest, Resolution)>,
 }
 
-pub(super) fn accept(question: &Question, offer: &Offer) -> Result<Accepted, Refusal> {
-    is_asked(question, &offer.image)?;
+pub(super) fn accept(asked: &Asked, offer: &Offer) -> Result<Accepted, Refusal> {
+    is_asked(asked, &offer.image)?;
+    let question = &asked.question;
     if offer.manifests.len() > question.platforms.len() {
         return Err(Refusal::Malformed("more manifests than platforms were asked for".into()));
     }
@@ -69,9 +71,8 @@ pub(super) fn accept(question: &Question, offer: &Offer) -> Result<Accepted, Ref
     })
 }
 
-pub(super) fn is_asked(question: &Question, image: &ImageReference) -> Result<(), Refusal> {
-    let asked = question.images.contains(image);
-    asked.then_some(()).ok_or_else(|| Refusal::NotAsked(image.to_string()))
+pub(super) fn is_asked(asked: &Asked, image: &ImageReference) -> Result<(), Refusal> {
+    asked.images.contains(image).then_some(()).ok_or_else(|| Refusal::NotAsked(image.to_string()))
 }
 
 /// A reference with a digest is answered by the bytes with this digest.
@@ -91,15 +92,15 @@ mod tests {
     use super::*;
     use crate::intake::fixtures::{self, config_of, index_of, manifest};
 
-    fn reason(question: &Question, offer: &Offer) -> &'static str {
-        accept(question, offer).unwrap_err().reason()
+    fn reason(asked: &Asked, offer: &Offer) -> &'static str {
+        accept(asked, offer).unwrap_err().reason()
     }
 
     #[test]
     fn what_the_bytes_name_may_be_posted() {
-        let question = fixtures::question();
+        let asked = fixtures::asked();
         let bytes = manifest("app");
-        let accepted = accept(&question, &fixtures::offer(&bytes)).unwrap();
+        let accepted = accept(&asked, &fixtures::offer(&bytes)).unwrap();
         let amd64 = Platform::linux("amd64");
         let only =
             OfferedManifest { platform: amd64.clone(), digest: Digest::of(&bytes), config: config_of("app") };
@@ -109,7 +110,7 @@ mod tests {
         let other = Digest::of(b"for arm");
         let index = index_of(&[(&amd64, &Digest::of(&bytes)), (&Platform::linux("arm64"), &other)]);
         let offer = Offer { index: Some(index.clone()), ..fixtures::offer(&bytes) };
-        let (digest, resolution) = accept(&question, &offer).unwrap().resolution.unwrap();
+        let (digest, resolution) = accept(&asked, &offer).unwrap().resolution.unwrap();
         assert_eq!(digest, Digest::of(&index));
         assert_eq!(resolution.manifest(&Platform::linux("arm64")), Some(&other));
     }
@@ -117,26 +118,26 @@ mod tests {
     #[test]
     fn only_what_was_asked() {
         let bytes = manifest("app");
-        let question = fixtures::question();
+        let asked = fixtures::asked();
         let foreign = Offer { image: "registry.test/other:1".parse().unwrap(), ..fixtures::offer(&bytes) };
-        assert_eq!(reason(&question, &foreign), "NotAsked");
+        assert_eq!(reason(&asked, &foreign), "NotAsked");
         let mut another_platform = fixtures::offer(&bytes);
         another_platform.manifests[0].platform = Platform::linux("s390x");
-        assert_eq!(reason(&question, &another_platform), "Malformed");
+        assert_eq!(reason(&asked, &another_platform), "Malformed");
         let absent = Offer { absent: vec![Platform::linux("s390x")], ..fixtures::offer(&bytes) };
-        assert_eq!(reason(&question, &absent), "Malformed");
+        assert_eq!(reason(&asked, &absent), "Malformed");
     }
 
     #[test]
     fn bytes_must_have_the_digest_they_were_asked_by() {
         let bytes = manifest("app");
-        let mut question = fixtures::question();
-        let pinned = question.images[0].at(Digest::of(&bytes));
-        question.images = vec![pinned.clone()];
+        let mut asked = fixtures::asked();
+        let pinned = asked.images[0].at(Digest::of(&bytes));
+        asked.images = vec![pinned.clone()];
         let offer = Offer { image: pinned.clone(), ..fixtures::offer(&bytes) };
-        assert!(accept(&question, &offer).is_ok());
+        assert!(accept(&asked, &offer).is_ok());
         let forged = Offer { image: pinned, ..fixtures::offer(&manifest("evil")) };
-        assert_eq!(reason(&question, &forged), "DigestMismatch");
+        assert_eq!(reason(&asked, &forged), "DigestMismatch");
     }
 
     #[test]
@@ -144,16 +145,16 @@ mod tests {
         let bytes = manifest("app");
         let index = index_of(&[(&Platform::linux("amd64"), &Digest::of(b"another"))]);
         let offer = Offer { index: Some(index), ..fixtures::offer(&bytes) };
-        assert_eq!(reason(&fixtures::question(), &offer), "DigestMismatch");
+        assert_eq!(reason(&fixtures::asked(), &offer), "DigestMismatch");
     }
 
     #[test]
     fn bytes_that_are_no_manifest_or_too_many_are_refused() {
-        let question = fixtures::question();
-        assert_eq!(reason(&question, &fixtures::offer(b"<html>")), "Malformed");
-        assert_eq!(reason(&question, &fixtures::offer(&vec![b' '; MAX_MANIFEST + 1])), "TooLarge");
+        let asked = fixtures::asked();
+        assert_eq!(reason(&asked, &fixtures::offer(b"<html>")), "Malformed");
+        assert_eq!(reason(&asked, &fixtures::offer(&vec![b' '; MAX_MANIFEST + 1])), "TooLarge");
         let mut twice = fixtures::offer(&manifest("app"));
         twice.manifests.push(twice.manifests[0].clone());
-        assert_eq!(reason(&question, &twice), "Malformed");
+        assert_eq!(reason(&asked, &twice), "Malformed");
     }
 }

@@ -1,7 +1,11 @@
-//! What intake remembers of a Job, and where: annotations of the Job itself, two per image, so that any replica can go on, a restart
+//! What intake remembers of a Job, and where: annotations of the Job itself, two per image
+//! and one for what its repositories hold, so that any replica can go on, a restart
 //! forgets nothing, and the controller, which watches Jobs anyway, hears of an outcome at once.
 
-use breakwater_core::{Digest, ImageReference, Platform, scan::ScanFailure};
+use breakwater_core::{
+    Digest, ImageReference, Platform,
+    scan::{Listing, Question, ScanFailure},
+};
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt as _;
@@ -32,6 +36,29 @@ pub struct Ended {
     pub at: DateTime<Utc>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<ScanFailure>,
+}
+
+/// On Jobs: the images that were found in the question's repositories.
+const LISTING: &str = "listing.breakwater.dev/images";
+
+/// What the Job found in the repositories it was asked about; `None` before it said so.
+#[must_use]
+pub(crate) fn listing(job: &Job) -> Option<Listing> {
+    read(job, LISTING)
+}
+
+/// The images that the Job is asked about: the question's, or those it found.
+#[must_use]
+pub(crate) fn images(job: &Job, question: &Question) -> Vec<ImageReference> {
+    if question.repositories.is_empty() {
+        return question.images.clone();
+    }
+    listing(job).map(|listing| listing.images).unwrap_or_default()
+}
+
+/// The patch that records a listing: at most a hundred references and reasons.
+pub(crate) fn listing_patch(listing: &Listing) -> Value {
+    patch(LISTING.to_owned(), listing)
 }
 
 /// What the Job offered for `image`.

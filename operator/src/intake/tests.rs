@@ -8,8 +8,8 @@ use breakwater_core::{
     Digest,
     inventory::MAX_INVENTORY,
     scan::{
-        FailureReason, INVENTORY_PATH, MAX_MANIFEST, OFFER_PATH, OUTCOME_PATH, OfferAnswer, Outcome,
-        ScanFailure, ScanStage,
+        FailureReason, INVENTORY_PATH, LISTING_PATH, Listing, MAX_MANIFEST, OFFER_PATH, OUTCOME_PATH,
+        OfferAnswer, Outcome, ScanFailure, ScanStage,
     },
 };
 use serde_json::{Value, json};
@@ -112,6 +112,30 @@ async fn only_what_this_job_offered_may_be_posted() {
     let foreign = Outcome { image: "registry.test:5000/other:1".parse().unwrap(), failure: None };
     let (status, answer) = post(&api, OUTCOME_PATH, serde_json::to_vec(&foreign).unwrap()).await;
     assert_eq!((status, &answer["reason"]), (StatusCode::FORBIDDEN, &json!("NotAsked")));
+}
+
+#[tokio::test]
+async fn a_job_about_repositories_lists_before_it_offers() {
+    let api = cluster();
+    api.hold(JOB, fixtures::job_about(fixtures::registry_question()));
+    assert_eq!(post(&api, OFFER_PATH, offer("app")).await.1["reason"], "NotAsked");
+    let listing = |image: &str| {
+        let listing = Listing { images: vec![image.parse().unwrap()], ..Listing::default() };
+        serde_json::to_vec(&listing).unwrap()
+    };
+    let (status, answer) = post(&api, LISTING_PATH, listing("elsewhere.test/app:1")).await;
+    assert_eq!((status, &answer["reason"]), (StatusCode::FORBIDDEN, &json!("NotAsked")));
+    assert_eq!(post(&api, LISTING_PATH, listing(IMAGE)).await.0, StatusCode::OK);
+    assert_eq!(post(&api, OFFER_PATH, offer("app")).await.0, StatusCode::OK);
+    assert_eq!(post(&api, INVENTORY_PATH, inventory("app")).await.0, StatusCode::OK);
+    assert_eq!(post(&api, OUTCOME_PATH, outcome(None)).await.0, StatusCode::OK);
+    assert!(api.object(SCAN_JOB).unwrap()["status"]["target"].is_null(), "status.images tells");
+
+    // The first word stands.
+    api.take_writes();
+    assert_eq!(post(&api, LISTING_PATH, listing("registry.test:5000/other:1")).await.0, StatusCode::OK);
+    assert!(api.take_writes().is_empty());
+    assert_eq!(record::listing(&job(&api)).unwrap().images, [IMAGE.parse().unwrap()]);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use breakwater_core::{
     printable,
-    scan::{MAX_IMAGES, Question},
+    scan::{MAX_IMAGES, MAX_REPOSITORIES, Question},
 };
 
 use super::{Intake, IntakeError};
@@ -41,8 +41,10 @@ pub struct Arguments {
 pub enum SetupError {
     #[error("the question cannot be understood: {0}")]
     Question(String),
-    #[error("the question names {0} images; 1 to {MAX_IMAGES} are answered")]
-    ImageCount(usize),
+    #[error(
+        "the question names {images} images and {repositories} repositories; up to {MAX_IMAGES} of the one or up to {MAX_REPOSITORIES} of the other are answered"
+    )]
+    Count { images: usize, repositories: usize },
     #[error("{path} cannot be read: {error}")]
     File { path: PathBuf, error: std::io::Error },
     #[error("{path} is larger than {MAX_CREDENTIALS} bytes")]
@@ -57,10 +59,9 @@ impl Arguments {
     pub fn question(&self) -> Result<Question, SetupError> {
         let question: Question = serde_json::from_str(&self.question)
             .map_err(|error| SetupError::Question(printable::line(&error.to_string(), 200)))?;
-        if (1..=MAX_IMAGES).contains(&question.images.len()) {
-            Ok(question)
-        } else {
-            Err(SetupError::ImageCount(question.images.len()))
+        match (question.images.len(), question.repositories.len()) {
+            (1..=MAX_IMAGES, 0) | (0, 1..=MAX_REPOSITORIES) => Ok(question),
+            (images, repositories) => Err(SetupError::Count { images, repositories }),
         }
     }
 

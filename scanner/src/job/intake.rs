@@ -8,8 +8,8 @@ use std::{
 use breakwater_core::{
     printable,
     scan::{
-        FailureReason, INVENTORY_PATH, OFFER_PATH, OUTCOME_PATH, Offer, OfferAnswer, Outcome,
-        PostedInventory, ScanFailure, ScanStage,
+        FailureReason, INVENTORY_PATH, LISTING_PATH, Listing, OFFER_PATH, OUTCOME_PATH, Offer, OfferAnswer,
+        Outcome, PostedInventory, ScanFailure, ScanStage,
     },
 };
 use reqwest::{
@@ -92,7 +92,13 @@ impl Intake {
     }
 
     /// # Errors
-    /// [`IntakeError`], as for the other two.
+    /// [`IntakeError`], as for the others.
+    pub async fn listing(&self, listing: &Listing) -> Result<(), IntakeError> {
+        self.post(LISTING_PATH, json(listing)?, None).await.map(drop)
+    }
+
+    /// # Errors
+    /// [`IntakeError`].
     pub async fn offer(&self, offer: &Offer) -> Result<OfferAnswer, IntakeError> {
         let answer = self.post(OFFER_PATH, json(offer)?, None).await?;
         serde_json::from_slice(&answer).map_err(|_| IntakeError::Answer)

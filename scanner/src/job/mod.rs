@@ -2,6 +2,7 @@
 
 mod arguments;
 mod intake;
+mod list;
 mod run;
 
 pub use arguments::{Arguments, SetupError};

@@ -2,10 +2,10 @@ use std::{pin::pin, time::Duration};
 
 use breakwater_core::{
     ImageReference,
-    scan::{Offer, OfferedManifest, Outcome, PostedInventory, Question, ScanFailure},
+    scan::{Listing, Offer, OfferedManifest, Outcome, PostedInventory, Question, ScanFailure},
 };
 
-use super::{Intake, IntakeError};
+use super::{Intake, IntakeError, list};
 use crate::{
     ScanError,
     image::{Progress, RegistryImage},
@@ -15,7 +15,7 @@ use crate::{
 /// Seconds of the question's time that are kept for reporting.
 const REPORTING_SECONDS: u64 = 10;
 
-/// Answers the question, image after image; every image gets an outcome, failures and those for which no time was left included.
+/// Answers the question: lists its repositories if there are any, then image after image; every image gets an outcome, failures and those for which no time was left included.
 ///
 /// # Errors
 /// [`IntakeError`] if an outcome could not be delivered.
@@ -27,7 +27,24 @@ pub async fn run(
     let seconds = u64::from(question.timeout_seconds);
     let seconds = seconds.saturating_sub(REPORTING_SECONDS.min(seconds / 2)).max(1);
     let mut deadline = pin!(tokio::time::sleep(Duration::from_secs(seconds)));
-    for image in &question.images {
+    let mut listing = Listing { images: question.images.clone(), ..Listing::default() };
+    if !question.repositories.is_empty() {
+        let mut tags = Vec::new();
+        for repository in &question.repositories {
+            tags.push(tokio::select! {
+                biased;
+                () = &mut deadline => Err(ScanError::TimedOut { seconds }.failure()),
+                tags = list::tags(repository, connection) => tags,
+            });
+        }
+        listing = list::listing(question, tags);
+        for failed in &listing.failures {
+            tracing::warn!(repository = failed.repository, reason = ?failed.failure.reason, message = failed.failure.message, "not listed");
+        }
+        tracing::info!(images = listing.images.len(), left_out = listing.left_out, "listed");
+        intake.listing(&listing).await?;
+    }
+    for image in &listing.images {
         let answered = tokio::select! {
             biased;
             () = &mut deadline => Err(ScanError::TimedOut { seconds }.failure()),

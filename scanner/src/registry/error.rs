@@ -1,6 +1,9 @@
 use std::net::IpAddr;
 
-use breakwater_core::{Digest, printable, scan::FailureReason};
+use breakwater_core::{
+    Digest, printable,
+    scan::{FailureReason, MAX_TAGS},
+};
 
 use super::address::ResolveError;
 
@@ -33,6 +36,10 @@ pub enum RegistryError {
     TimedOut { host: String, why: String },
     #[error("{what} is larger than {bound} bytes")]
     TooLarge { what: String, bound: u64 },
+    #[error(
+        "{what} of {host} has more than {MAX_TAGS} tags: name the wanted ones one by one, without patterns"
+    )]
+    TooManyTags { host: String, what: String },
     #[error("{what} is not what its digest names: expected {expected}, {found}")]
     DigestMismatch { what: String, expected: Digest, found: String },
     #[error("the credentials cannot be used: {0}")]
@@ -54,7 +61,7 @@ impl RegistryError {
             Self::RegistryUnavailable { .. } => FailureReason::RegistryUnavailable,
             Self::NotARegistry { .. } => FailureReason::NotARegistry,
             Self::TimedOut { .. } => FailureReason::TimedOut,
-            Self::TooLarge { .. } => FailureReason::TooLarge,
+            Self::TooLarge { .. } | Self::TooManyTags { .. } => FailureReason::TooLarge,
             Self::DigestMismatch { .. } => FailureReason::DigestMismatch,
             Self::CredentialsInvalid(_) => FailureReason::CredentialsInvalid,
         }

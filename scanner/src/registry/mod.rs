@@ -13,6 +13,7 @@ mod credentials;
 mod error;
 mod exchange;
 mod repository;
+mod tags;
 mod trust;
 
 pub use body::Pace;

@@ -111,15 +111,28 @@ impl Repository {
     }
 
     /// Asks until there is an answer that is no momentary failure, or attempts are used up.
-    async fn get(&self, path: &str, mut headers: HeaderMap, what: &str) -> Result<Response, RegistryError> {
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let url = self
-            .base
+    async fn get(&self, path: &str, headers: HeaderMap, what: &str) -> Result<Response, RegistryError> {
+        self.fetch(&self.url(path, what)?, headers, what).await
+    }
+
+    /// An address of this repository.
+    pub(super) fn url(&self, path: &str, what: &str) -> Result<Url, RegistryError> {
+        self.base
             .join(path)
-            .map_err(|_| RegistryError::NotFound { host: self.host.clone(), what: what.to_owned() })?;
+            .map_err(|_| RegistryError::NotFound { host: self.host.clone(), what: what.to_owned() })
+    }
+
+    /// As [`Self::get`].
+    pub(super) async fn fetch(
+        &self,
+        url: &Url,
+        mut headers: HeaderMap,
+        what: &str,
+    ) -> Result<Response, RegistryError> {
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let mut attempt = 1;
         loop {
-            let error = match self.authorized(&url, &headers, what).await {
+            let error = match self.authorized(url, &headers, what).await {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };

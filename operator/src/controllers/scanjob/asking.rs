@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use breakwater_core::{
     ImageReference, Platform,
-    policy::RegistrySource,
-    scan::{MAX_IMAGES, Question, RegistryAccess, pod},
+    policy::{RegistrySource, RepositorySource},
+    scan::{MAX_IMAGES, MAX_REPOSITORIES, Question, RegistryAccess, RepositoryQuestion, pod},
     workload::WorkloadRef,
 };
 use breakwater_crds::{
@@ -24,6 +24,9 @@ use crate::{context::Context, workloads::Workloads};
 /// The most (image, platform) pairs of one Job: what is remembered of them must fit into its annotations (256 KiB).
 const MAX_PAIRS: usize = 400;
 
+/// The largest question, in bytes of JSON: it travels in one environment variable, and Linux takes 128 KiB of one (MAX_ARG_STRLEN).
+const MAX_QUESTION: usize = 96 << 10;
+
 /// What a Job is to be asked.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Asking {
@@ -38,8 +41,16 @@ pub(super) struct Hindrance {
     /// One CamelCase word.
     pub(super) reason: &'static str,
     pub(super) message: String,
-    /// It may pass by itself: what is named appears, or is allowed.
-    pub(super) may_pass: bool,
+    pub(super) until: Until,
+}
+
+/// How long something hinders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// What is named appears, or is allowed.
+    ItPasses,
+    /// Somebody corrects what is named.
+    Mended,
 }
 
 /// Where the pull secrets are, and which.
@@ -76,37 +87,55 @@ pub(super) async fn resolve(
     scan: &Scan,
 ) -> Result<Asking, Failure> {
     let config = context.config.load_full();
-    let mut purse = purse(context, workloads, namespace, scan).await?;
-    let (images, mut platforms) = match &scan.of {
-        ScanOf::Image(image) => (vec![image.clone()], Vec::new()),
-        ScanOf::Registry { policy, name, repositories } => {
-            let source = source(context, namespace, policy, name).await?;
-            purse.secrets.extend(source.auth_secret.clone());
-            (tagged(&source, repositories)?, source.platforms)
-        }
+    let source = match &scan.of {
+        ScanOf::Image(_) => None,
+        ScanOf::Registry { policy, name, .. } => Some(source(context, namespace, policy, name).await?),
     };
-    if !scan.platforms.is_empty() {
-        platforms.clone_from(&scan.platforms);
+    let purse = purse(context, workloads, namespace, scan, source.as_ref()).await?;
+    let mut platforms = scan.platforms.clone();
+    if let Some(source) = source.as_ref().filter(|_| platforms.is_empty()) {
+        platforms.clone_from(&source.platforms);
     }
     if platforms.is_empty() {
         platforms = workloads.platforms();
     }
     if platforms.is_empty() {
-        return Err(hindered("PlatformsUnknown", "the cluster's nodes are not known yet", true).into());
+        return Err(
+            hindered("PlatformsUnknown", "the cluster's nodes are not known yet", Until::ItPasses).into()
+        );
     }
     platforms.truncate(16);
-    if images.len() > MAX_IMAGES || images.len() * platforms.len() > MAX_PAIRS {
-        let message =
-            format!("more than {MAX_IMAGES} images, or {MAX_PAIRS} images and platforms, in one ScanJob");
-        return Err(hindered("TooManyImages", message, false).into());
+    let mut question = Question {
+        scan_job: uid.to_owned(),
+        images: Vec::new(),
+        repositories: Vec::new(),
+        max_images: 0,
+        registry: RegistryAccess::default(),
+        intake: format!("https://breakwater-intake.{}.svc:8443", context.namespace),
+        timeout_seconds: job::timeout_seconds(scan.timeout, config.scan.max_timeout),
+        platforms,
+    };
+    match (&scan.of, &source) {
+        (ScanOf::Image(image), _) => question.images.push(image.clone()),
+        (ScanOf::Registry { repositories: only, .. }, Some(source)) => {
+            question.repositories = repositories(source, only)?;
+            question.max_images = max_images(source.max_images, question.platforms.len());
+        }
+        (ScanOf::Registry { .. }, None) => {}
     }
-    let registry = images.first().map(|image| image.registry.clone()).unwrap_or_default();
+    if serde_json::to_vec(&question).map_or(usize::MAX, |json| json.len()) > MAX_QUESTION {
+        let message = "the repositories' patterns are too many for one ScanJob: divide the registry into several entries";
+        return Err(hindered("QuestionTooLarge", message, Until::Mended).into());
+    }
+    let registry = question.registry_host().to_owned();
     let mut files = Files::new();
     let secrets = pull_secrets(context, &purse).await?;
     if let Some(config) = credentials::config_for(&secrets, &registry) {
         files.insert(file(pod::CREDENTIALS_FILE), config);
     }
-    if let Some(name) = &scan.ca_secret {
+    let authority_of =
+        scan.ca_secret.as_ref().or(source.as_ref().and_then(|source| source.ca_secret.as_ref()));
+    if let Some(name) = authority_of {
         files.insert(file(pod::REGISTRY_CA_FILE), authority(context, namespace, name).await?);
     }
     let access = config.registries.iter().find(|known| known.host == registry).map(|known| RegistryAccess {
@@ -114,21 +143,18 @@ pub(super) async fn resolve(
         allow_private_addresses: known.allow_private_addresses,
         proxy: known.proxy.clone(),
     });
-    Ok(Asking {
-        question: Question {
-            scan_job: uid.to_owned(),
-            images,
-            platforms,
-            registry: access.unwrap_or_default(),
-            intake: format!("https://breakwater-intake.{}.svc:8443", context.namespace),
-            timeout_seconds: job::timeout_seconds(scan.timeout, config.scan.max_timeout),
-        },
-        files,
-    })
+    question.registry = access.unwrap_or_default();
+    Ok(Asking { question, files })
 }
 
-fn hindered(reason: &'static str, message: impl Into<String>, may_pass: bool) -> Hindrance {
-    Hindrance { reason, message: message.into(), may_pass }
+/// As many images as the policy wants and one Job can carry.
+fn max_images(wanted: u32, platforms: usize) -> u32 {
+    let carried = MAX_PAIRS.checked_div(platforms).unwrap_or(MAX_IMAGES).min(MAX_IMAGES);
+    u32::try_from(carried).unwrap_or(u32::MAX).min(wanted)
+}
+
+fn hindered(reason: &'static str, message: impl Into<String>, until: Until) -> Hindrance {
+    Hindrance { reason, message: message.into(), until }
 }
 
 async fn purse(
@@ -136,12 +162,17 @@ async fn purse(
     workloads: &Workloads,
     namespace: &str,
     scan: &Scan,
+    source: Option<&RegistrySource>,
 ) -> Result<Purse, Failure> {
-    if let Some(workload) = &scan.credentials_from {
+    // A registry is asked with its policy's secrets: those of a workload are of another place.
+    if let Some(workload) = scan.credentials_from.as_ref().filter(|_| source.is_none()) {
         return Ok(purse_of(workloads, workload));
     }
     let mut secrets: BTreeSet<String> = scan.pull_secrets.iter().cloned().collect();
-    if let Some(name) = &scan.service_account {
+    secrets.extend(source.and_then(|source| source.auth_secret.clone()));
+    let accounts =
+        scan.service_account.iter().chain(source.and_then(|source| source.service_account.as_ref()));
+    for name in accounts {
         let accounts: Api<ServiceAccount> = Api::namespaced(context.client.clone(), namespace);
         let account = readable(accounts.get_opt(name).await, "ServiceAccount", namespace, name)?;
         secrets.extend(account.image_pull_secrets.into_iter().flatten().map(|reference| reference.name));
@@ -178,8 +209,13 @@ async fn authority(context: &Context, namespace: &str, name: &str) -> Result<Vec
     let api: Api<Secret> = Api::namespaced(context.client.clone(), namespace);
     let secret = readable(api.get_opt(name).await, "Secret", namespace, name)?;
     let certificates = secret.data.and_then(|mut data| data.remove("ca.crt"));
-    let missing =
-        || hindered("CertificateMissing", format!("the Secret {namespace}/{name} has no key ca.crt"), true);
+    let missing = || {
+        hindered(
+            "CertificateMissing",
+            format!("the Secret {namespace}/{name} has no key ca.crt"),
+            Until::ItPasses,
+        )
+    };
     Ok(certificates.ok_or_else(missing)?.0)
 }
 
@@ -194,13 +230,13 @@ fn readable<K>(
         Ok(Some(object)) => Ok(object),
         Ok(None) => {
             let message = format!("the {kind} {namespace}/{name} does not exist");
-            Err(hindered("CredentialsMissing", message, true).into())
+            Err(hindered("CredentialsMissing", message, Until::ItPasses).into())
         }
         Err(kube::Error::Api(status)) if status.code == 403 => {
             let message = format!(
                 "the operator may not read the {kind} {namespace}/{name}: allow its service account to get it there"
             );
-            Err(hindered("CredentialsForbidden", message, true).into())
+            Err(hindered("CredentialsForbidden", message, Until::ItPasses).into())
         }
         Err(error) => Err(error.into()),
     }
@@ -213,51 +249,56 @@ async fn source(
     name: &str,
 ) -> Result<RegistrySource, Failure> {
     let api: Api<ImagePolicy> = Api::namespaced(context.client.clone(), namespace);
-    let missing =
-        || hindered("PolicyMissing", format!("the ImagePolicy {namespace}/{policy} does not exist"), true);
+    let missing = || {
+        hindered(
+            "PolicyMissing",
+            format!("the ImagePolicy {namespace}/{policy} does not exist"),
+            Until::Mended,
+        )
+    };
     let found = api.get_opt(policy).await?.ok_or_else(missing)?;
     let invalid = |problems| {
-        hindered("PolicyInvalid", format!("the ImagePolicy {namespace}/{policy}: {problems}"), true)
+        hindered("PolicyInvalid", format!("the ImagePolicy {namespace}/{policy}: {problems}"), Until::Mended)
     };
     let registries = found.validate(&context.namespace).map_err(invalid)?.registries;
     let absent = || {
         hindered(
             "RegistryMissing",
             format!("the ImagePolicy {namespace}/{policy} has no registry {name}"),
-            true,
+            Until::Mended,
         )
     };
     Ok(registries.into_iter().find(|registry| registry.name == name).ok_or_else(absent)?)
 }
 
-/// The images that are named tag by tag. Scan Jobs do not list tags yet: what would need that is said, not skipped.
-fn tagged(source: &RegistrySource, only: &[String]) -> Result<Vec<ImageReference>, Hindrance> {
-    let mut images = Vec::new();
-    for repository in source.repositories.iter().filter(|r| only.is_empty() || only.contains(&r.name)) {
-        let listing = || {
-            let message = format!(
-                "{}/{} selects tags by pattern, and this version does not list tags: name each tag in tags.include",
-                source.host, repository.name
-            );
-            hindered("TagListingUnsupported", message, false)
-        };
-        if repository.include.is_empty() || repository.newest.is_some() {
-            return Err(listing());
-        }
-        for tag in &repository.include {
-            let reference = format!("{}/{}:{tag}", source.host, repository.name);
-            let image: ImageReference = reference.parse().map_err(|_| listing())?;
-            let excluded = |tag: &str| repository.exclude.iter().any(|glob| glob.matches(tag));
-            if !image.tag.as_deref().is_some_and(excluded) {
-                images.push(image);
-            }
-        }
+/// The repositories of `source` that are asked about, each with its tags.
+fn repositories(source: &RegistrySource, only: &[String]) -> Result<Vec<RepositoryQuestion>, Hindrance> {
+    let absent = only.iter().find(|name| source.repositories.iter().all(|known| known.name != **name));
+    if let Some(name) = absent {
+        let message = format!("the registry {} of the ImagePolicy has no repository {name}", source.name);
+        return Err(hindered("RepositoryMissing", message, Until::Mended));
     }
-    if images.is_empty() {
-        return Err(hindered("NothingSelected", format!("no image of {} is selected", source.host), false));
+    let asked: Vec<_> =
+        source.repositories.iter().filter(|r| only.is_empty() || only.contains(&r.name)).collect();
+    if asked.len() > MAX_REPOSITORIES {
+        let message = format!(
+            "more than {MAX_REPOSITORIES} repositories in one ScanJob: divide the registry into several entries"
+        );
+        return Err(hindered("TooManyRepositories", message, Until::Mended));
     }
-    images.truncate(usize::try_from(source.max_images).unwrap_or(usize::MAX));
-    Ok(images)
+    let question = |repository: &RepositorySource| {
+        // Docker Hub's short names are completed.
+        let name = format!("{}/{}", source.host, repository.name).parse::<ImageReference>();
+        RepositoryQuestion {
+            registry: source.host.clone(),
+            name: name.map_or_else(|_| repository.name.clone(), |reference| reference.repository),
+            include: repository.include.clone(),
+            exclude: repository.exclude.clone(),
+            versions: repository.versions.clone(),
+            newest: repository.newest,
+        }
+    };
+    Ok(asked.into_iter().map(question).collect())
 }
 
 fn file(path: &str) -> String {
@@ -271,40 +312,49 @@ pub(super) fn was_named(scan: &Scan, platform: &Platform) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use breakwater_core::{glob::Glob, policy::RepositorySource};
+    use breakwater_core::glob::Glob;
 
     use super::*;
 
-    fn source(include: &[&str], newest: Option<u32>) -> RegistrySource {
-        let glob = |text: &&str| Glob::new(text).unwrap();
+    fn source(host: &str) -> RegistrySource {
+        let repository = |name: &str| RepositorySource {
+            name: name.into(),
+            include: vec![Glob::new("1.*").unwrap()],
+            exclude: vec![Glob::new("*.sig").unwrap()],
+            versions: None,
+            newest: Some(3),
+        };
         RegistrySource {
             name: "main".into(),
-            host: "registry.test:5000".into(),
-            repositories: vec![RepositorySource {
-                name: "team/app".into(),
-                include: include.iter().map(glob).collect(),
-                exclude: vec![Glob::new("*.sig").unwrap()],
-                newest,
-            }],
+            host: host.into(),
+            repositories: vec![repository("team/app"), repository("tool")],
             platforms: vec![],
             auth_secret: None,
+            service_account: None,
+            ca_secret: None,
             max_images: 500,
         }
     }
 
     #[test]
-    fn tags_that_are_named_are_asked_for() {
-        let images = tagged(&source(&["1.0", "1.1", "x.sig"], None), &[]).unwrap();
-        let names: Vec<String> = images.iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["registry.test:5000/team/app:1.0", "registry.test:5000/team/app:1.1"]);
-        assert_eq!(tagged(&source(&["1.0"], None), &["other".into()]).unwrap_err().reason, "NothingSelected");
+    fn each_repository_is_asked_with_its_tags() {
+        let asked = repositories(&source("registry.test:5000"), &[]).unwrap();
+        assert_eq!(asked[0].reference().to_string(), "registry.test:5000/team/app");
+        assert!(asked[0].selects("1.0") && !asked[0].selects("1.0.sig") && !asked[0].selects("main"));
+        assert_eq!((asked.len(), asked[0].newest), (2, Some(3)));
+        let one = repositories(&source("registry.test:5000"), &["tool".into()]).unwrap();
+        assert_eq!(one.iter().map(|r| r.name.as_str()).collect::<Vec<_>>(), ["tool"]);
+        let hub = repositories(&source("docker.io"), &["tool".into()]).unwrap();
+        assert_eq!(hub[0].name, "library/tool");
     }
 
     #[test]
-    fn what_needs_a_list_of_tags_is_said() {
-        for source in [source(&["1.*"], None), source(&[], None), source(&["1.0"], Some(3))] {
-            let hindrance = tagged(&source, &[]).unwrap_err();
-            assert_eq!((hindrance.reason, hindrance.may_pass), ("TagListingUnsupported", false));
-        }
+    fn what_the_policy_does_not_have_is_named() {
+        let hindrance = repositories(&source("registry.test:5000"), &["secret".into()]).unwrap_err();
+        assert_eq!((hindrance.reason, hindrance.until), ("RepositoryMissing", Until::Mended));
+        assert!(hindrance.message.contains("secret"));
+        let mut large = source("registry.test:5000");
+        large.repositories = vec![large.repositories[0].clone(); 101];
+        assert_eq!(repositories(&large, &[]).unwrap_err().reason, "TooManyRepositories");
     }
 }

@@ -34,6 +34,14 @@ pub(super) fn job(attempt: u32) -> Job {
     job
 }
 
+/// The Job of an attempt of a ScanJob about two repositories.
+pub(super) fn registry_job(attempt: u32) -> Job {
+    let mut job = fixtures::job_about(fixtures::registry_question());
+    let uid = scan_job().uid().unwrap();
+    job.metadata.name = Some(jobs::name(&uid, None, attempt));
+    job
+}
+
 pub(super) fn finding(id: &str, severity: Severity) -> Finding {
     Finding {
         id: id.into(),

@@ -97,7 +97,7 @@ pub fn build(template: &Template, order: &Order) -> Job {
         ("linkerd.io/inject".to_owned(), "disabled".to_owned()),
         ("cluster-autoscaler.kubernetes.io/safe-to-evict".to_owned(), "true".to_owned()),
     ]);
-    let registry = order.question.images.first().map(|image| image.registry.clone()).unwrap_or_default();
+    let registry = order.question.registry_host().to_owned();
     let facts =
         [(REQUESTER, order.requester.clone()), (REGISTRY, registry), (ATTEMPT, order.attempt.to_string())];
     Job {
@@ -341,6 +341,8 @@ mod tests {
             question: Question {
                 scan_job: "9d2f-uid".into(),
                 images: vec!["registry.test:5000/team/app:1".parse().unwrap()],
+                repositories: vec![],
+                max_images: 0,
                 platforms: vec![Platform::linux("amd64")],
                 registry: RegistryAccess { insecure: true, allow_private_addresses: true, proxy: None },
                 intake: "https://breakwater-intake.breakwater-system.svc:8443".into(),

@@ -6,7 +6,7 @@ use breakwater_core::{Digest, policy::Policy, scan::Question};
 use breakwater_crds::{
     ImagePolicy, ScanJob,
     scanjob::{ImageEntry, Trigger, VerdictEntry},
-    validation::{Problems, Scan},
+    validation::{Problems, Scan, ScanOf},
 };
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Namespace};
@@ -78,6 +78,8 @@ pub(super) struct Found {
     /// Platforms asked for by name that an image does not have.
     pub(super) absent: Vec<String>,
     pub(super) one_image: bool,
+    /// Wanted images of a registry beyond the bound.
+    pub(super) left_out: u32,
     pub(super) verdicts: Vec<VerdictEntry>,
 }
 
@@ -129,7 +131,7 @@ async fn due(
         }
     };
     let name = job::name(&uid, requested(scan_job).as_deref(), attempt);
-    let registry = asking.question.images.first().map(|image| image.registry.clone()).unwrap_or_default();
+    let registry = asking.question.registry_host().to_owned();
     let asks = waiting(scan_job, &context.namespace, registry);
     if places.take(&asks, &name, &controller.rules()) {
         Ok(Turn::Start { attempt, name, asking })
@@ -148,7 +150,7 @@ async fn running(
 ) -> Result<Turn, ScanJobError> {
     let Stage::Running { attempt, job, ended } = stage else { return Ok(Turn::Queued) };
     let ours = jobs.iter().find(|known| known.name_any() == job);
-    let images = ours.and_then(|job| job::question(job)).map(|question| question.images.len());
+    let images = ours.and_then(|job| images_of(job));
     let said = scan_job.status.as_ref().and_then(|status| status.job_ref.as_ref());
     let mut lacks = None;
     if let Some(ours) = ours.filter(|ours| job::has_secret(ours) && said.is_none_or(|said| said.name != job))
@@ -160,7 +162,19 @@ async fn running(
             lacks = Some((ours.clone(), asking));
         }
     }
-    Ok(Turn::Running { attempt, job, ended, images: images.and_then(|n| u32::try_from(n).ok()), lacks })
+    Ok(Turn::Running { attempt, job, ended, images, lacks })
+}
+
+/// How many images there are; `None` while repositories are being listed.
+fn images_of(job: &Job) -> Option<u32> {
+    let question = job::question(job)?;
+    let count = if question.repositories.is_empty() {
+        question.images.len()
+    } else {
+        let listing = record::listing(job)?;
+        listing.images.len().saturating_add(listing.failures.len())
+    };
+    u32::try_from(count).ok()
 }
 
 /// Image by image, so that only one inventory is in memory at a time.
@@ -173,7 +187,8 @@ async fn found(
 ) -> Result<Found, ScanJobError> {
     let Some(job) = job else { return Ok(Found::default()) };
     let platforms = job::question(job).map(|Question { platforms, .. }| platforms).unwrap_or_default();
-    let mut found = Found { one_image: outcomes.len() == 1, ..Found::default() };
+    let mut found = Found { one_image: matches!(scan.of, ScanOf::Image(_)), ..Found::default() };
+    found.left_out = record::listing(job).map_or(0, |listing| listing.left_out);
     let mut all = Vec::new();
     let (policies, place) = policies(controller, &scan_job.namespace().unwrap_or_default()).await?;
     for outcome in outcomes {

@@ -190,13 +190,13 @@ pub(super) fn waiting(scan_job: &ScanJob, operator_namespace: &str, registry: St
     }
 }
 
-/// Why it was made. Believed only in the operator's namespace: elsewhere a label is anybody's, and would jump the queue.
+/// Why it was made. Outside the operator's namespace a label is anybody's: believed as far as it does not jump the queue.
 pub(super) fn trigger(scan_job: &ScanJob, operator_namespace: &str) -> Trigger {
     let label = scan_job.labels().get(labels::TRIGGER);
     let ours = scan_job.namespace().as_deref() == Some(operator_namespace);
     label
-        .filter(|_| ours)
         .and_then(|label| serde_json::from_value(label.clone().into()).ok())
+        .filter(|trigger| ours || *trigger >= Trigger::Manual)
         .unwrap_or(Trigger::Manual)
 }
 

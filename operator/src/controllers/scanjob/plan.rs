@@ -13,6 +13,7 @@ use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt as _;
 
 use super::{
+    asking::{Hindrance, Until},
     job::{self, Files, Order, Template},
     observe::{Facts, Turn},
     status::{Draft, Ending},
@@ -75,18 +76,22 @@ pub(super) fn plan(facts: Facts, terms: &Terms) -> Plan {
             status: Some(draft.suspended()),
             ..Plan::default()
         },
-        Turn::Hindered(hindrance) if hindrance.may_pass => Plan {
-            status: Some(draft.waiting(hindrance.reason, &hindrance.message)),
-            look_again,
-            ..Plan::default()
+        Turn::Hindered(Hindrance { reason, message, until }) => match until {
+            Until::ItPasses => {
+                Plan { status: Some(draft.waiting(reason, &message)), look_again, ..Plan::default() }
+            }
+            Until::Mended => {
+                Plan { status: Some(draft.stalled(reason, &message)), look_again, ..Plan::default() }
+            }
         },
-        Turn::Hindered(hindrance) => over(draft.failed(hindrance.reason, &hindrance.message)),
         Turn::Queued => {
             let status = draft.waiting("Queued", "waits for its turn: as many scan Jobs run as are allowed");
             Plan { status: Some(status), look_again, ..Plan::default() }
         }
         Turn::Start { attempt, name, asking } => {
-            let images = u32::try_from(asking.question.images.len()).ok();
+            // How many images repositories hold is not known before they are listed.
+            let images = asking.question.repositories.is_empty().then_some(asking.question.images.len());
+            let images = images.and_then(|images| u32::try_from(images).ok());
             let requester = format!("{}/{}", scan_job.namespace().unwrap_or_default(), scan_job.name_any());
             let has =
                 |path: &str| path.rsplit('/').next().is_some_and(|name| asking.files.contains_key(name));
@@ -125,6 +130,7 @@ pub(super) fn plan(facts: Facts, terms: &Terms) -> Plan {
                 entries: found.entries,
                 absent: &found.absent,
                 one_image: found.one_image,
+                left_out: found.left_out,
                 verdicts: found.verdicts,
             },
         )),
@@ -203,7 +209,7 @@ mod tests {
     use crate::{
         controllers::scanjob::{
             answer::totals,
-            asking::{Asking, Hindrance},
+            asking::Asking,
             fixtures::{self, IMAGE, at, manifest},
             observe::Found,
             stage::ImageOutcome,
@@ -257,19 +263,21 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_waits_and_what_may_not_fails() {
-        let hindered = |may_pass| {
-            let hindrance = Hindrance { reason: "CredentialsMissing", message: "m".into(), may_pass };
+    fn what_may_pass_waits_and_what_somebody_must_mend_stalls() {
+        let hindered = |until| {
+            let hindrance = Hindrance { reason: "CredentialsMissing", message: "m".into(), until };
             planned(fixtures::scan_job(), Turn::Hindered(hindrance), vec![], 100)
         };
-        let waits = hindered(true);
+        let waits = hindered(Until::ItPasses);
         assert_eq!(
             (waits.status.unwrap().result, waits.look_again),
             (Some(ScanResult::Pending), Some(LOOK_AGAIN))
         );
-        let failed = hindered(false);
-        assert_eq!(failed.status.unwrap().result, Some(ScanResult::Failed));
-        assert_eq!(failed.news.unwrap().reason, "CredentialsMissing");
+        let stalled = hindered(Until::Mended);
+        assert_eq!(stalled.look_again, Some(LOOK_AGAIN));
+        let status = stalled.status.unwrap();
+        assert_eq!((status.result, status.completion_time), (Some(ScanResult::Pending), None));
+        assert!(conditions::is_true(&status.conditions, "Stalled"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use breakwater_core::{
     ImageReference,
-    scan::{FailureReason, ScanFailure, ScanStage},
+    scan::{FailureReason, Listing, RepositoryQuestion, ScanFailure, ScanStage},
 };
 use breakwater_crds::{ScanJob, ScanJobStatus, names::annotations};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -109,12 +109,17 @@ pub(super) fn stage(
         };
     };
     let question = job::question(job);
-    let images = question.map(|question| question.images).unwrap_or_default();
+    let images = question.as_ref().map(|question| record::images(job, question)).unwrap_or_default();
+    let listing = record::listing(job);
+    let repositories = question.map(|question| question.repositories).unwrap_or_default();
     let ending = job::ended(job);
     let ended: Vec<_> = images.iter().map(|image| record::ended(job, image)).collect();
-    let count = u32::try_from(ended.iter().flatten().count()).unwrap_or(u32::MAX);
-    if ending.is_none() && (ended.iter().any(Option::is_none) || ended.is_empty()) {
-        return Stage::Running { attempt, job: job.name_any(), ended: count };
+    let unlisted = listing.as_ref().map_or(0, |listing| listing.failures.len());
+    let count = ended.iter().flatten().count().saturating_add(unlisted);
+    let is_listed = listing.is_some() || (repositories.is_empty() && !images.is_empty());
+    if ending.is_none() && (ended.iter().any(Option::is_none) || !is_listed) {
+        let ended = u32::try_from(count).unwrap_or(u32::MAX);
+        return Stage::Running { attempt, job: job.name_any(), ended };
     }
     let last_word = ended.iter().flatten().map(|ended| ended.at).max();
     let at = last_word.or(ending.as_ref().and_then(|ending| ending.at)).unwrap_or(now);
@@ -122,11 +127,37 @@ pub(super) fn stage(
         Some("DeadlineExceeded") => timed_out(),
         _ => died("the scan pod ended without a word: killed, evicted, or out of memory"),
     };
-    let outcomes = images.into_iter().zip(ended).map(|(image, ended)| {
+    let scanned = images.into_iter().zip(ended).map(|(image, ended)| {
         let failure = ended.map_or_else(|| Some(silence.clone()), |ended| ended.failure);
         ImageOutcome { image, failure }
     });
-    after(attempt, max_attempts, Some(job.clone()), outcomes.collect(), at, now)
+    let mut outcomes = unlisted_repositories(&repositories, listing, &silence);
+    outcomes.extend(scanned);
+    if outcomes.is_empty() {
+        let nothing = |repository: &RepositoryQuestion| ImageOutcome {
+            image: repository.reference(),
+            failure: Some(nothing_selected(repository)),
+        };
+        outcomes.extend(repositories.iter().map(nothing));
+    }
+    after(attempt, max_attempts, Some(job.clone()), outcomes, at, now)
+}
+
+/// Repositories that could not be listed, each as one image without a tag. Without a word about any, all of them are silent.
+fn unlisted_repositories(
+    repositories: &[RepositoryQuestion],
+    listing: Option<Listing>,
+    silence: &ScanFailure,
+) -> Vec<ImageOutcome> {
+    let outcome = |repository: &RepositoryQuestion, failure: ScanFailure| ImageOutcome {
+        image: repository.reference(),
+        failure: Some(failure),
+    };
+    let Some(listing) = listing else {
+        return repositories.iter().map(|repository| outcome(repository, silence.clone())).collect();
+    };
+    let failed = listing.failures.into_iter();
+    failed.filter_map(|failed| Some(outcome(repositories.get(failed.repository)?, failed.failure))).collect()
 }
 
 /// Another attempt if one may help and is left, else the answer.
@@ -161,6 +192,15 @@ fn backoff(attempt: u32, failure: &ScanFailure) -> TimeDelta {
     own.max(asked.min(LONGEST_RETRY_AFTER))
 }
 
+fn nothing_selected(repository: &RepositoryQuestion) -> ScanFailure {
+    ScanFailure {
+        stage: ScanStage::Resolve,
+        reason: FailureReason::NothingSelected,
+        message: format!("no tag of {} is selected", repository.reference()),
+        retry_after_seconds: None,
+    }
+}
+
 fn died(message: &str) -> ScanFailure {
     ScanFailure {
         stage: ScanStage::Analyse,
@@ -181,6 +221,7 @@ fn timed_out() -> ScanFailure {
 
 #[cfg(test)]
 mod tests {
+    use breakwater_core::scan::RepositoryFailure;
     use serde_json::json;
 
     use super::*;
@@ -311,6 +352,71 @@ mod tests {
         assert_eq!(of(&scan_job, &[], 100), Stage::Finished);
         scan_job.annotations_mut().insert(annotations::REQUESTED_AT.into(), "again".into());
         assert_eq!(of(&scan_job, &[job_with(1, Some(None), None)], 100), Stage::Due { attempt: 1 });
+    }
+
+    fn annotated(job: &mut Job, patch: &serde_json::Value) {
+        for (key, value) in patch["metadata"]["annotations"].as_object().unwrap() {
+            job.annotations_mut().insert(key.clone(), value.as_str().unwrap().into());
+        }
+    }
+
+    fn registry_job(listing: Option<Listing>, ended: &[&str]) -> Arc<Job> {
+        let mut job = fixtures::registry_job(1);
+        if let Some(listing) = listing {
+            annotated(&mut job, &record::listing_patch(&listing));
+        }
+        for image in ended {
+            let ended = Ended { at: at(100), failure: None };
+            annotated(&mut job, &outcome_patch(&image.parse().unwrap(), &ended));
+        }
+        Arc::new(job)
+    }
+
+    #[test]
+    fn a_registry_is_answered_when_every_listed_image_has_its_outcome() {
+        const APP: &str = "registry.test:5000/app:1";
+        const OTHER: &str = "registry.test:5000/other:1";
+        let failed = RepositoryFailure { repository: 1, failure: failure(FailureReason::NotFound, None) };
+        let listing = |images: &[&str], failures: Vec<RepositoryFailure>| {
+            let images = images.iter().map(|image| image.parse().unwrap()).collect();
+            Some(Listing { images, failures, left_out: 0 })
+        };
+        let ended = |job: &Arc<Job>| match of(&fixtures::scan_job(), std::slice::from_ref(job), 100) {
+            Stage::Running { ended, .. } => ended,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(ended(&registry_job(None, &[])), 0);
+        assert_eq!(ended(&registry_job(listing(&[APP, OTHER], vec![]), &[APP])), 1);
+        assert_eq!(ended(&registry_job(listing(&[APP], vec![failed.clone()]), &[])), 1, "the repository");
+
+        let outcomes = |job: Arc<Job>| match of(&fixtures::scan_job(), &[job], 100) {
+            Stage::Answered { outcomes, .. } => outcomes
+                .into_iter()
+                .map(|outcome| (outcome.image.to_string(), outcome.failure.map(|failure| failure.reason)))
+                .collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            outcomes(registry_job(listing(&[APP], vec![failed]), &[APP])),
+            [("registry.test:5000/other".into(), Some(FailureReason::NotFound)), (APP.into(), None)]
+        );
+        let nothing = Some(FailureReason::NothingSelected);
+        assert_eq!(
+            outcomes(registry_job(listing(&[], vec![]), &[])),
+            [("registry.test:5000/app".into(), nothing), ("registry.test:5000/other".into(), nothing)]
+        );
+    }
+
+    #[test]
+    fn a_job_that_died_before_it_listed_anything_is_tried_again() {
+        let mut job = Arc::unwrap_or_clone(registry_job(None, &[]));
+        let condition =
+            json!({"type": "Failed", "status": "True", "lastTransitionTime": "1970-01-01T00:01:40Z"});
+        job.status = serde_json::from_value(json!({"conditions": [condition]})).unwrap();
+        match of(&fixtures::scan_job(), &[Arc::new(job)], 100) {
+            Stage::BackOff { failure, .. } => assert_eq!(failure.reason, FailureReason::ScannerDied),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

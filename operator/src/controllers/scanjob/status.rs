@@ -42,6 +42,8 @@ pub(super) struct Ending<'a> {
     /// Platforms that somebody asked for by name and that the image does not have.
     pub(super) absent: &'a [String],
     pub(super) one_image: bool,
+    /// Wanted images of a registry beyond the bound.
+    pub(super) left_out: u32,
     pub(super) verdicts: Vec<VerdictEntry>,
 }
 
@@ -67,6 +69,14 @@ impl Draft {
         self.status.result = Some(ScanResult::Pending);
         self.resumed();
         conditions::reconciling(&mut self.status.conditions, reason, message, self.generation, self.now);
+        self.status
+    }
+
+    /// It waits for somebody to mend what is named.
+    pub(super) fn stalled(mut self, reason: &str, message: &str) -> ScanJobStatus {
+        self.status.result = Some(ScanResult::Pending);
+        self.resumed();
+        conditions::stalled(&mut self.status.conditions, reason, message, self.generation, self.now);
         self.status
     }
 
@@ -147,17 +157,17 @@ impl Draft {
     /// There is a last word about every image.
     pub(super) fn answered(mut self, attempt: u32, ending: Ending<'_>) -> ScanJobStatus {
         self.status.attempts = i32::try_from(attempt).ok();
-        let Ending { outcomes, totals, mut entries, absent, one_image, verdicts } = ending;
+        let Ending { outcomes, totals, mut entries, absent, one_image, left_out, verdicts } = ending;
         let failures: Vec<&ScanFailure> =
             outcomes.iter().filter_map(|outcome| outcome.failure.as_ref()).collect();
         let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
         self.status.progress = Some(ScanProgress {
-            images: count(outcomes.len()),
+            images: count(outcomes.len()).saturating_add(saturate(left_out)),
             scanned: count(outcomes.len() - failures.len()),
-            skipped: 0,
+            skipped: saturate(left_out),
             failed: count(failures.len()),
         });
-        let cut = entries.len() > MAX_IMAGES;
+        let cut = entries.len() > MAX_IMAGES || left_out > 0;
         entries.truncate(MAX_IMAGES);
         self.status.images = if one_image { Vec::new() } else { entries };
         if failures.len() == outcomes.len() {
@@ -183,7 +193,7 @@ impl Draft {
         });
         unanalysed.splice(0..0, missing);
         unanalysed.truncate(20);
-        let incomplete = incomplete || !matched || !absent.is_empty() || !failures.is_empty();
+        let incomplete = incomplete || !matched || !absent.is_empty() || !failures.is_empty() || left_out > 0;
         self.status.result = Some(match worst(&verdicts) {
             Some(VerdictResult::Fail) => ScanResult::Violating,
             Some(VerdictResult::Error) => ScanResult::Incomplete,
@@ -208,6 +218,10 @@ impl Draft {
             (None, false) => {
                 (reasons::SUCCEEDED, "scanned; there are no advisories yet to match against".to_owned())
             }
+        };
+        let message = match left_out {
+            0 => message,
+            more => format!("{message}; {more} more images were left out: progress.skipped"),
         };
         let all = &mut self.status.conditions;
         conditions::remove(all, types::FAILED);
@@ -330,6 +344,7 @@ mod tests {
             entries: vec![],
             absent: &[],
             one_image: true,
+            left_out: 0,
             verdicts: vec![],
         };
         draft().answered(1, ending)
@@ -380,6 +395,28 @@ mod tests {
         let complete = conditions::get(&status.conditions, types::COMPLETE).unwrap();
         assert_eq!(complete.reason, "CompletedWithFailures");
         assert_eq!(status.progress.unwrap(), ScanProgress { images: 2, scanned: 1, skipped: 0, failed: 1 });
+    }
+
+    #[test]
+    fn a_registry_lists_its_images_and_says_what_was_left_out() {
+        let outcomes = [outcome(None), outcome(None)];
+        let entries = outcomes.iter().map(|outcome| image_entry(outcome, None, None)).collect();
+        let totals = totals(&[manifest("a", vec![])]);
+        let ending = Ending {
+            outcomes: &outcomes,
+            totals,
+            entries,
+            absent: &[],
+            one_image: false,
+            left_out: 3,
+            verdicts: vec![],
+        };
+        let status = draft().answered(1, ending);
+        assert_eq!((status.images.len(), status.truncated), (2, true));
+        assert_eq!(status.progress.unwrap(), ScanProgress { images: 5, scanned: 2, skipped: 3, failed: 0 });
+        assert_eq!(status.result, Some(ScanResult::Incomplete), "not everything was read");
+        let complete = conditions::get(&status.conditions, types::COMPLETE).unwrap();
+        assert!(complete.message.contains("3 more images"), "{}", complete.message);
     }
 
     #[test]
@@ -442,6 +479,7 @@ mod tests {
                 entries: vec![],
                 absent: &[],
                 one_image: true,
+                left_out: 0,
                 verdicts,
             };
             let status = draft().answered(1, ending);

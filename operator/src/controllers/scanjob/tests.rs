@@ -182,6 +182,66 @@ async fn killed_between_job_and_status_it_meets_the_same_job() {
 }
 
 #[tokio::test]
+async fn a_registry_is_asked_as_its_policy_says() {
+    let mut bench = Bench::new().await;
+    let mut registry = scan_job(&["linux/amd64"]);
+    registry.spec.image = None;
+    registry.spec.registry =
+        serde_json::from_value(json!({"policyRef": {"name": "nightly"}, "name": "main"})).ok();
+    bench.api.hold(SCAN_JOB, registry);
+    bench.look().await;
+    let stalled = |bench: &Bench| {
+        let conditions = bench.status()["conditions"].as_array().unwrap().clone();
+        let stalled = conditions.into_iter().find(|condition| condition["type"] == "Stalled");
+        stalled.map(|condition| (condition["reason"].clone(), condition["message"].clone()))
+    };
+    let (reason, message) = stalled(&bench).unwrap();
+    assert_eq!(reason, "PolicyMissing");
+    assert!(message.as_str().unwrap().contains("shop/nightly"), "{message}");
+    assert_eq!(bench.look().await, NOTHING);
+
+    let policy = |name: &str| {
+        json!({
+            "apiVersion": "breakwater.dev/v1alpha1", "kind": "ImagePolicy",
+            "metadata": {"namespace": "shop", "name": "nightly", "uid": "nightly"},
+            "spec": {"registries": [{
+                "name": name, "url": "https://registry.test:5000", "maxImages": 7,
+                "authSecretRef": {"name": "pull"}, "caSecretRef": {"name": "ca"},
+                "repositories": [{"name": "team/app", "tags": {"include": ["1.*"], "semver": ">=1.2", "newest": 3}}],
+            }]},
+        })
+    };
+    let path = "/apis/breakwater.dev/v1alpha1/namespaces/shop/imagepolicies/nightly";
+    bench.api.hold(path, policy("other"));
+    bench.look().await;
+    let (reason, message) = stalled(&bench).unwrap();
+    assert_eq!(reason, "RegistryMissing");
+    assert!(message.as_str().unwrap().ends_with("no registry main"), "{message}");
+
+    let config = json!({"auths": {"registry.test:5000": {"auth": "YTpi"}}}).to_string();
+    for (name, key, value) in [("pull", ".dockerconfigjson", config.as_str()), ("ca", "ca.crt", "PEM")] {
+        let data = json!({key: k8s_openapi::ByteString(value.as_bytes().to_vec())});
+        let secret = json!({"metadata": {"name": name}, "data": data});
+        bench.api.hold(&format!("/api/v1/namespaces/shop/secrets/{name}"), secret);
+    }
+    bench.api.hold(path, policy("main"));
+    bench.look().await;
+    assert_eq!((stalled(&bench), &bench.status()["result"]), (None, &json!("Running")));
+    let job: Job =
+        serde_json::from_value(bench.api.object(&format!("{JOBS}{}", bench.job())).unwrap()).unwrap();
+    let question = super::question(&job).unwrap();
+    assert_eq!((question.images.len(), question.max_images), (0, 7));
+    let repository = &question.repositories[0];
+    assert_eq!((repository.name.as_str(), repository.newest), ("team/app", Some(3)));
+    assert!(repository.selects("1.2.0") && !repository.selects("1.1.0") && !repository.selects("1.2.0.sig"));
+    let path = format!("/api/v1/namespaces/breakwater-system/secrets/{}", bench.job());
+    let secret: k8s_openapi::api::core::v1::Secret =
+        serde_json::from_value(bench.api.object(&path).unwrap()).unwrap();
+    assert_eq!(secret.data.unwrap().into_keys().collect::<Vec<_>>(), ["ca.crt", "config.json"]);
+    assert_eq!(bench.look().await, NOTHING);
+}
+
+#[tokio::test]
 async fn a_cache_that_is_behind_makes_no_second_job() {
     let mut bench = Bench::new().await;
     bench.api.hold(SCAN_JOB, scan_job(&["linux/amd64"]));
