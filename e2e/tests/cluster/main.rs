@@ -21,6 +21,7 @@ mod judging;
 mod kstatus;
 mod permissions;
 mod pods;
+mod registry_scan;
 mod remediation;
 mod support;
 mod tenants;
