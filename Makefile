@@ -31,8 +31,10 @@ demo: ## From a vulnerable image to scale-to-zero and back, on the local cluster
 test: ## Everything, end-to-end included
 	@scripts/test
 
-bench: ## Benchmarks
-	cargo bench --workspace
+bench: deploy ## Benchmarks: advisories, then scan time and memory on the local cluster
+	cargo bench -p breakwater-advisories
+	@$(CLUSTER) image build demo-app shop/app:1.0
+	eval "$$($(CLUSTER) env)" && cargo bench --profile dev -p breakwater-e2e --features cluster
 
 fmt: ## Format
 	cargo fmt --all
