@@ -217,6 +217,8 @@ async fn at_rest_nothing_is_written_but_the_lease() {
             .requests_of(OPERATOR)
             .into_iter()
             .filter(|request| request.is_write() && request.object_ref.resource != "leases")
+            // A review is a question: nothing is stored.
+            .filter(|request| request.object_ref.api_group != "authorization.k8s.io")
             .map(|request| (request.verb.clone(), request.request_uri.clone()))
             .collect();
         assert!(writes.is_empty(), "{writes:#?}");
