@@ -38,7 +38,8 @@ pub struct Registry {
     /// A Secret in the same namespace whose key ca.crt holds the certificates to trust for this host, in PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret_ref: Option<LocalReference>,
-    /// The most images scanned in one run, newest first. 1 to 10000, default 500.
+    /// The most images scanned in one run, newest first. 1 to 10000, default 500; one ScanJob takes 100 at most and counts the rest
+    /// as skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub max_images: Option<i32>,

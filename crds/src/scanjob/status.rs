@@ -183,7 +183,7 @@ pub struct ScanProgress {
     /// Read.
     #[schemars(schema_with = "schema::count")]
     pub scanned: i32,
-    /// Known already, or no image at all.
+    /// No image at all (a chart, a signature), or beyond the most images of one run.
     #[schemars(schema_with = "schema::count")]
     pub skipped: i32,
     /// Failed. One bad image is no failed ScanJob: it ends as CompletedWithFailures.

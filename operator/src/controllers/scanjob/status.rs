@@ -158,21 +158,25 @@ impl Draft {
     pub(super) fn answered(mut self, attempt: u32, ending: Ending<'_>) -> ScanJobStatus {
         self.status.attempts = i32::try_from(attempt).ok();
         let Ending { outcomes, totals, mut entries, absent, one_image, left_out, verdicts } = ending;
-        let failures: Vec<&ScanFailure> =
+        let unread: Vec<&ScanFailure> =
             outcomes.iter().filter_map(|outcome| outcome.failure.as_ref()).collect();
+        // Charts and signatures lie among a repository's images: nobody asked for them by name.
+        let is_beside = |failure: &ScanFailure| !one_image && failure.reason == FailureReason::NotAnImage;
+        let (beside, failures): (Vec<&ScanFailure>, Vec<&ScanFailure>) =
+            unread.iter().copied().partition(|failure| is_beside(failure));
         let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
         self.status.progress = Some(ScanProgress {
             images: count(outcomes.len()).saturating_add(saturate(left_out)),
-            scanned: count(outcomes.len() - failures.len()),
-            skipped: saturate(left_out),
+            scanned: count(outcomes.len().saturating_sub(unread.len())),
+            skipped: count(beside.len()).saturating_add(saturate(left_out)),
             failed: count(failures.len()),
         });
         let cut = entries.len() > MAX_IMAGES || left_out > 0;
         entries.truncate(MAX_IMAGES);
         self.status.images = if one_image { Vec::new() } else { entries };
-        if failures.len() == outcomes.len() {
+        if unread.len() == outcomes.len() {
             let gone = "its Job is gone: somebody deleted it";
-            let first = failures.first();
+            let first = failures.first().or(beside.first());
             let reason =
                 first.map_or_else(|| word(FailureReason::ScannerDied), |failure| word(failure.reason));
             return self.failed(&reason, first.map_or(gone, |failure| &failure.message));
@@ -399,7 +403,7 @@ mod tests {
 
     #[test]
     fn a_registry_lists_its_images_and_says_what_was_left_out() {
-        let outcomes = [outcome(None), outcome(None)];
+        let outcomes = [outcome(None), outcome(None), outcome(Some(FailureReason::NotAnImage))];
         let entries = outcomes.iter().map(|outcome| image_entry(outcome, None, None)).collect();
         let totals = totals(&[manifest("a", vec![])]);
         let ending = Ending {
@@ -412,10 +416,11 @@ mod tests {
             verdicts: vec![],
         };
         let status = draft().answered(1, ending);
-        assert_eq!((status.images.len(), status.truncated), (2, true));
-        assert_eq!(status.progress.unwrap(), ScanProgress { images: 5, scanned: 2, skipped: 3, failed: 0 });
+        assert_eq!((status.images.len(), status.truncated), (3, true));
+        assert_eq!(status.progress.unwrap(), ScanProgress { images: 6, scanned: 2, skipped: 4, failed: 0 });
         assert_eq!(status.result, Some(ScanResult::Incomplete), "not everything was read");
         let complete = conditions::get(&status.conditions, types::COMPLETE).unwrap();
+        assert_eq!(complete.reason, "Succeeded", "a chart among the images is no failure");
         assert!(complete.message.contains("3 more images"), "{}", complete.message);
     }
 
