@@ -111,6 +111,7 @@ async fn credentials_and_certificates_open_a_private_registry_and_nothing_else_d
     let private = format!("{}/e2e/private:1", variable("REGISTRY_AUTH"));
     with_namespace(&client, &[], |namespace| async move {
         let client = super::support::client().await;
+        super::support::product::allow_pull_secrets(&client, &namespace).await;
         let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
         let read = |name| std::fs::read(variable(name)).expect("the cluster's files are there");
         let credentials = read("REGISTRY_AUTH_FILE");

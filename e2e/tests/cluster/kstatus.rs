@@ -52,7 +52,7 @@ async fn objects_are_in_progress_then_current_and_failed_only_when_somebody_must
         scan_job(&client, &namespace, "bad", json!({"image": format!("{tiny}none"), "attempts": 1})).await;
         becomes::<ScanJob>(&client, &namespace, "bad", Kstatus::Failed).await;
         scan_job(&client, &namespace, "later", json!({"image": tiny, "suspend": true})).await;
-        becomes::<ScanJob>(&client, &namespace, "later", Kstatus::Current).await;
+        becomes::<ScanJob>(&client, &namespace, "later", Kstatus::InProgress).await;
 
         let policy = image_policy(&client, &namespace, "policy", json!({"rules": {"image": {"allowRootUser": false}}})).await;
         assert_eq!(first_sight(&policy), Kstatus::InProgress);

@@ -18,6 +18,7 @@ use super::support::{
     hostile::Hostile,
     namespace::with_namespace,
     objects::{condition, create, now, scan_job},
+    product::allow_pull_secrets,
     variable,
     wait::eventually,
 };
@@ -75,6 +76,13 @@ async fn a_secret_is_used_only_for_those_who_may_read_it() {
         .expect("valid");
         let scans: Api<ScanJob> = Api::namespaced(author.clone(), &namespace);
         let policies: Api<ImagePolicy> = Api::namespaced(author, &namespace);
+        // Whoever may read them may name many: the check must not exceed what an expression may cost.
+        let mut many = scan(true);
+        many.spec.image_pull_secrets =
+            (0..8).map(|n| serde_json::from_value(json!({"name": format!("pull-{n}")})).expect("valid")).collect();
+        let dry = PostParams { dry_run: true, ..PostParams::default() };
+        let all: Api<ScanJob> = Api::namespaced(client.clone(), &namespace);
+        all.create(&dry, &many).await.expect("an administrator may name eight Secrets");
         scans.create(&PostParams::default(), &scan(false)).await.expect("without a Secret it is allowed");
         let refused = scans.create(&PostParams::default(), &scan(true)).await.expect_err("the author may not read the Secret");
         assert!(refused.to_string().contains("pull"), "the message names the Secret: {refused}");
@@ -103,6 +111,7 @@ async fn knowing_a_digest_is_not_having_the_image() {
     let pinned = format!("{}/e2e/secret@{}", variable("REGISTRY_AUTH"), pushed.digest);
     with_namespace(&client, &[], |namespace| async move {
         let client = super::support::client().await;
+        allow_pull_secrets(&client, &namespace).await;
         let ca = std::fs::read(variable("REGISTRY_AUTH_CA")).expect("the cluster's file");
         let secret: Secret = serde_json::from_value(json!({"metadata": {"name": "ca"}})).expect("valid");
         let secret = Secret { data: Some([("ca.crt".to_owned(), ByteString(ca))].into()), ..secret };
@@ -111,6 +120,7 @@ async fn knowing_a_digest_is_not_having_the_image() {
         with_namespace(&client, &[], |owner| {
             let (client, pinned) = (client.clone(), pinned.clone());
             async move {
+                allow_pull_secrets(&client, &owner).await;
                 let read = |name| std::fs::read(variable(name)).expect("the cluster's files are there");
                 for (name, type_, key, value) in [
                     ("ca", "Opaque", "ca.crt", read("REGISTRY_AUTH_CA")),

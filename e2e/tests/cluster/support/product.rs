@@ -61,3 +61,17 @@ pub async fn publish(record: serde_json::Value) {
     .await
     .expect("no panic");
 }
+
+/// Lets the operator read the pull secrets of a namespace, as its administrator would.
+pub async fn allow_pull_secrets(client: &kube::Client, namespace: &str) {
+    let _: k8s_openapi::api::rbac::v1::RoleBinding = super::objects::create(
+        client,
+        namespace,
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "breakwater-credentials"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "breakwater-credentials"},
+            "subjects": [{"kind": "ServiceAccount", "name": "breakwater-operator", "namespace": NAMESPACE}],
+        }),
+    )
+    .await;
+}
