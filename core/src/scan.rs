@@ -214,6 +214,8 @@ pub enum FailureReason {
     ScannerDied,
     /// Intake refused what the Job reported.
     Refused,
+    /// Intake did not answer: the operator was away for longer than the Job could wait.
+    IntakeUnreachable,
     /// A credential file that cannot be used.
     CredentialsInvalid,
 }
@@ -230,6 +232,7 @@ impl FailureReason {
                 | Self::RegistryUnavailable
                 | Self::TimedOut
                 | Self::ScannerDied
+                | Self::IntakeUnreachable
         )
     }
 }

@@ -76,6 +76,6 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time until an answer's headers arrive.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often one post to intake is tried in all.
-pub const MAX_INTAKE_ATTEMPTS: u32 = 6;
+pub const MAX_INTAKE_ATTEMPTS: u32 = 7;
 /// The largest answer of intake, in bytes.
 pub const MAX_INTAKE_ANSWER: usize = 1 << 20;

@@ -58,11 +58,11 @@ async fn objects_are_in_progress_then_current_and_failed_only_when_somebody_must
         assert_eq!(first_sight(&policy), Kstatus::InProgress);
         becomes::<ImagePolicy>(&client, &namespace, "policy", Kstatus::Current).await;
         let policies: Api<ImagePolicy> = Api::namespaced(client.clone(), &namespace);
-        // The API server cannot tell; the controller can.
-        let foreign = Patch::Merge(json!({"spec": {"schedule": {"cron": "61 * * * *"}}}));
+        // The API server cannot tell that only the operator's namespace may select others; the controller can.
+        let foreign = Patch::Merge(json!({"spec": {"selector": {"namespaceSelector": {}}}}));
         policies.patch("policy", &PatchParams::default(), &foreign).await.expect("the API server takes it");
         becomes::<ImagePolicy>(&client, &namespace, "policy", Kstatus::Failed).await;
-        let mended = Patch::Merge(json!({"spec": {"schedule": null}}));
+        let mended = Patch::Merge(json!({"spec": {"selector": null}}));
         policies.patch("policy", &PatchParams::default(), &mended).await.expect("the API server takes it");
         becomes::<ImagePolicy>(&client, &namespace, "policy", Kstatus::Current).await;
 

@@ -241,7 +241,7 @@ fn outcome(status: &Status) -> Outcome {
 fn stage(reason: FailureReason) -> ScanStage {
     match reason {
         FailureReason::LayerCorrupt | FailureReason::ScannerDied => ScanStage::Analyse,
-        FailureReason::Refused => ScanStage::Report,
+        FailureReason::Refused | FailureReason::IntakeUnreachable => ScanStage::Report,
         FailureReason::DigestMismatch | FailureReason::TooLarge | FailureReason::UnsupportedMediaType => {
             ScanStage::Pull
         }

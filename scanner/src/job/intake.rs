@@ -39,6 +39,8 @@ pub enum IntakeError {
     Token { path: PathBuf, why: String },
     #[error("intake is not reached: {0}")]
     Unreachable(String),
+    #[error("intake does not take reports now, HTTP {status}: {message}")]
+    Unavailable { status: u16, message: String },
     #[error("intake refuses with HTTP {status}: {message}")]
     Refused { status: u16, message: String },
     #[error("intake's answer cannot be understood")]
@@ -49,9 +51,13 @@ pub enum IntakeError {
 
 impl IntakeError {
     pub(super) fn failure(&self) -> ScanFailure {
+        let reason = match self {
+            Self::Unreachable(_) | Self::Unavailable { .. } => FailureReason::IntakeUnreachable,
+            _ => FailureReason::Refused,
+        };
         ScanFailure {
             stage: ScanStage::Report,
-            reason: FailureReason::Refused,
+            reason,
             message: printable::line(&self.to_string(), 512),
             retry_after_seconds: None,
         }
@@ -186,9 +192,14 @@ fn retry_after(response: &Response) -> Option<Duration> {
 }
 
 async fn refusal(response: Response) -> IntakeError {
-    let status = response.status().as_u16();
+    let (momentary, status) = (is_momentary(response.status()), response.status().as_u16());
     let message = answer(response).await.unwrap_or_default();
-    IntakeError::Refused { status, message: printable::line(&String::from_utf8_lossy(&message), 300) }
+    let message = printable::line(&String::from_utf8_lossy(&message), 300);
+    if momentary {
+        IntakeError::Unavailable { status, message }
+    } else {
+        IntakeError::Refused { status, message }
+    }
 }
 
 async fn answer(mut response: Response) -> Result<Vec<u8>, IntakeError> {
