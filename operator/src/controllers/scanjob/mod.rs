@@ -22,11 +22,11 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use breakwater_crds::{ScanJob, names::labels};
 use chrono::TimeDelta;
-use futures::TryStreamExt as _;
+use futures::{FutureExt as _, TryStreamExt as _};
 use k8s_openapi::api::batch::v1::Job;
 use kube::{
     Api, Resource,
@@ -55,6 +55,8 @@ use crate::{
 
 /// ScanJobs worked on at a time.
 const CONCURRENCY: u16 = 8;
+/// Until the caches are looked at again after the start.
+const NOT_READY: Duration = Duration::from_millis(200);
 
 /// What reconciles share.
 struct Controller {
@@ -139,11 +141,13 @@ pub async fn run(
 }
 
 async fn reconcile(scan_job: Arc<ScanJob>, controller: Arc<Controller>) -> Result<Action, ScanJobError> {
-    // The Jobs' cache fills beside the ScanJobs': nothing is decided before it is complete.
-    if controller.places.jobs.wait_until_ready().await.is_err()
-        || scan_job.metadata.deletion_timestamp.is_some()
-    {
+    if scan_job.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
+    }
+    // The Jobs' cache fills beside the ScanJobs': nothing is decided before it is complete. It is asked and not awaited: of many that
+    // await a store at once, the store wakes only the last, and the others would keep their places among the reconciles for ever.
+    if controller.places.jobs.wait_until_ready().now_or_never().is_none_or(|ready| ready.is_err()) {
+        return Ok(Action::requeue(NOT_READY));
     }
     let facts = observe::observe(&controller, scan_job.clone()).await?;
     let plan = plan::plan(facts, &controller.terms());
