@@ -170,7 +170,7 @@ fn listed(package: &LanguagePackage, path: &str, layer: Option<&Digest>) -> Pack
         source: None,
         licenses: package.licenses.clone(),
         layer: layer.cloned(),
-        path: path.to_owned(),
+        path: if package.within.is_empty() { path.to_owned() } else { format!("{path}!/{}", package.within) },
     }
 }
 

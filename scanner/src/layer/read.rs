@@ -17,7 +17,7 @@ use super::{
 use crate::{
     contents,
     limits::{MAX_FILE, MAX_KEPT, MAX_LAYER_ENTRIES, MAX_PATH},
-    packages::{apk, dpkg, gobuild::BuildInfoSearch, npm, os_release, python},
+    packages::{apk, dpkg, gobuild::BuildInfoSearch, os_release},
 };
 
 /// What a layer is to be, by the manifest and the image configuration.
@@ -148,7 +148,7 @@ impl Reading {
             bytes.extend_from_slice(piece);
             true
         })?;
-        match interpret(want, &bytes) {
+        match interpret(want, &entry.path, &bytes) {
             Ok(Some(evidence)) => self.keep(&entry.path, evidence),
             Ok(None) => {}
             Err(reason) => self.keep(&entry.path, Evidence::Unread(reason)),
@@ -198,7 +198,7 @@ impl Reading {
 }
 
 /// What a wanted file says; `Err` is the reason why it cannot be read, `Ok(None)` that it says nothing of interest.
-fn interpret(want: Want, bytes: &[u8]) -> Result<Option<Evidence>, String> {
+fn interpret(want: Want, path: &str, bytes: &[u8]) -> Result<Option<Evidence>, String> {
     let text = || from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Into::into);
     Ok(match want {
         Want::OsRelease => os_release::parse(&text()).map(Evidence::OsRelease),
@@ -209,8 +209,9 @@ fn interpret(want: Want, bytes: &[u8]) -> Result<Option<Evidence>, String> {
             let (packages, files) = apk::parse_installed(&text());
             Some(Evidence::Apk { packages, files })
         }
-        Want::NpmPackage => npm::parse(bytes)?.map(|package| Evidence::Language(vec![package])),
-        Want::PythonMetadata => python::parse(&text()).map(|p| Evidence::Language(vec![p])),
+        Want::Language(family) => {
+            Some(family.read(path, bytes)?).filter(|found| !found.is_empty()).map(Evidence::Language)
+        }
         Want::Unread(reason) => Some(Evidence::Unread(reason.to_owned())),
     })
 }

@@ -1,6 +1,7 @@
 //! Which files of an image are read, by their path alone.
 
 use super::path;
+use crate::packages::Family;
 
 /// What a file is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,8 +12,8 @@ pub(crate) enum Want {
     /// The files of one dpkg package.
     DpkgFiles,
     ApkInstalled,
-    NpmPackage,
-    PythonMetadata,
+    /// Packages of a language.
+    Language(Family),
     /// Known to hold packages, and not read: the reason for `unanalysed`.
     Unread(&'static str),
 }
@@ -24,7 +25,7 @@ const PHP: &str = "Composer packages are not read";
 const DOTNET: &str = ".NET dependencies are not read";
 
 pub(crate) fn want(path: &str) -> Option<Want> {
-    by_place(path).or_else(|| by_name(path))
+    by_place(path).or_else(|| Family::of(path).map(Want::Language)).or_else(|| by_name(path))
 }
 
 fn by_place(path: &str) -> Option<Want> {
@@ -50,30 +51,14 @@ fn by_place(path: &str) -> Option<Want> {
 
 fn by_name(path: &str) -> Option<Want> {
     let name = path::name(path);
-    let is_in = |ending: &str| path.rsplit('/').nth(1).is_some_and(|directory| directory.ends_with(ending));
     match name {
-        "package.json" => is_npm_package(path).then_some(Want::NpmPackage),
-        "METADATA" => is_in(".dist-info").then_some(Want::PythonMetadata),
-        "PKG-INFO" => is_in(".egg-info").then_some(Want::PythonMetadata),
         "installed.json" => path.ends_with("vendor/composer/installed.json").then_some(Want::Unread(PHP)),
         _ => match name.rsplit_once('.')?.1 {
-            "egg-info" => Some(Want::PythonMetadata),
             "jar" | "war" | "ear" => Some(Want::Unread(JAVA)),
             "gemspec" => path.contains("/specifications/").then_some(Want::Unread(RUBY)),
             "json" => name.ends_with(".deps.json").then_some(Want::Unread(DOTNET)),
             _ => None,
         },
-    }
-}
-
-/// `node_modules/NAME/package.json` or `node_modules/@SCOPE/NAME/package.json`: a package's own file, not one in its depths.
-fn is_npm_package(path: &str) -> bool {
-    let mut parts = path.rsplit('/').skip(1);
-    let (name, above) = (parts.next(), parts.next());
-    match (name, above) {
-        (Some(_), Some("node_modules")) => true,
-        (Some(_), Some(scope)) => scope.starts_with('@') && parts.next() == Some("node_modules"),
-        _ => false,
     }
 }
 
@@ -93,13 +78,19 @@ mod tests {
             ("var/lib/dpkg/status-old", None),
             ("lib/apk/db/installed", Some(Want::ApkInstalled)),
             ("usr/lib/apk/db/installed", Some(Want::ApkInstalled)),
-            ("app/node_modules/left-pad/package.json", Some(Want::NpmPackage)),
-            ("app/node_modules/@types/node/package.json", Some(Want::NpmPackage)),
+            ("app/node_modules/left-pad/package.json", Some(Want::Language(Family::NpmPackage))),
+            ("app/node_modules/@types/node/package.json", Some(Want::Language(Family::NpmPackage))),
             ("app/node_modules/a/dist/esm/package.json", None),
             ("app/package.json", None),
-            ("usr/lib/python3/dist-packages/six-1.16.0.dist-info/METADATA", Some(Want::PythonMetadata)),
-            ("usr/lib/python3/dist-packages/six.egg-info", Some(Want::PythonMetadata)),
-            ("usr/lib/python3/dist-packages/six.egg-info/PKG-INFO", Some(Want::PythonMetadata)),
+            (
+                "usr/lib/python3/dist-packages/six-1.16.0.dist-info/METADATA",
+                Some(Want::Language(Family::PythonMetadata)),
+            ),
+            ("usr/lib/python3/dist-packages/six.egg-info", Some(Want::Language(Family::PythonMetadata))),
+            (
+                "usr/lib/python3/dist-packages/six.egg-info/PKG-INFO",
+                Some(Want::Language(Family::PythonMetadata)),
+            ),
             ("METADATA", None),
             ("var/lib/rpm/rpmdb.sqlite", Some(Want::Unread(RPM))),
             ("opt/app.jar", Some(Want::Unread(JAVA))),

@@ -253,6 +253,7 @@ fn packages(go: Option<&str>, modules: &str) -> Vec<LanguagePackage> {
             name,
             version,
             licenses: Vec::new(),
+            within: String::new(),
         })
         .collect()
 }

@@ -3,11 +3,14 @@
 pub mod apk;
 pub mod distribution;
 pub mod dpkg;
+mod family;
 pub mod gobuild;
 pub mod npm;
 pub mod os_release;
 mod purl;
 pub mod python;
+
+pub use family::Family;
 
 use breakwater_core::{inventory::SourcePackage, printable};
 
@@ -32,6 +35,8 @@ pub struct LanguagePackage {
     pub version: String,
     pub purl: String,
     pub licenses: Vec<String>,
+    /// Where it lies within the file that told of it (`BOOT-INF/lib/a.jar` in an archive); empty for the file itself.
+    pub within: String,
 }
 
 fn name(text: &str) -> String {

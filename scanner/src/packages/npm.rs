@@ -37,7 +37,7 @@ pub fn parse(bytes: &[u8]) -> Result<Option<LanguagePackage>, String> {
     licenses.extend(self::licenses(&package.licenses));
     licenses.truncate(MAX_LICENSES);
     let purl = purl("npm", &name, &version, &[]);
-    Ok(Some(LanguagePackage { ecosystem: "npm", name, version, purl, licenses }))
+    Ok(Some(LanguagePackage { ecosystem: "npm", name, version, purl, licenses, within: String::new() }))
 }
 
 /// A string, an object with `type`, or a list of those.

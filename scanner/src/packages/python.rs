@@ -18,7 +18,7 @@ pub fn parse(text: &str) -> Option<LanguagePackage> {
     let license = header("License-Expression").or_else(|| header("License").filter(is_known));
     let purl = purl("pypi", &name, &version, &[]);
     let licenses = license.map(super::name).into_iter().collect();
-    Some(LanguagePackage { ecosystem: "PyPI", name, version, purl, licenses })
+    Some(LanguagePackage { ecosystem: "PyPI", name, version, purl, licenses, within: String::new() })
 }
 
 /// Lower case, every run of `.`, `-`, `_` one `-` (PEP 503).

@@ -1,0 +1,52 @@
+//! Which files tell of a language's packages, by their path, and what reads them.
+
+use std::str::from_utf8;
+
+use super::{LanguagePackage, npm, python};
+
+/// A kind of file that lists packages of a language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    NpmPackage,
+    PythonMetadata,
+}
+
+impl Family {
+    /// What the file at `path` (relative to the image's root) is, by its name and place.
+    #[must_use]
+    pub fn of(path: &str) -> Option<Self> {
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+        match name {
+            "package.json" => is_npm_package(directory).then_some(Self::NpmPackage),
+            "METADATA" => directory.ends_with(".dist-info").then_some(Self::PythonMetadata),
+            "PKG-INFO" => directory.ends_with(".egg-info").then_some(Self::PythonMetadata),
+            _ => match name.rsplit_once('.')?.1 {
+                "egg-info" => Some(Self::PythonMetadata),
+                _ => None,
+            },
+        }
+    }
+
+    /// The packages that `bytes`, the file at `path`, tell of.
+    ///
+    /// # Errors
+    /// Why the file cannot be read, for `unanalysed`.
+    pub fn read(self, _path: &str, bytes: &[u8]) -> Result<Vec<LanguagePackage>, String> {
+        let text = || from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Into::into);
+        Ok(match self {
+            Self::NpmPackage => npm::parse(bytes)?.into_iter().collect(),
+            Self::PythonMetadata => python::parse(&text()).into_iter().collect(),
+        })
+    }
+}
+
+/// Whether `directory` is `node_modules/NAME` or `node_modules/@SCOPE/NAME`: a package's own, not one in its depths.
+fn is_npm_package(directory: &str) -> bool {
+    let mut parts = directory.rsplit('/');
+    let (name, above) = (parts.next(), parts.next());
+    match (name, above) {
+        (Some(_), Some("node_modules")) => true,
+        (Some(_), Some(scope)) => scope.starts_with('@') && parts.next() == Some("node_modules"),
+        _ => false,
+    }
+}
