@@ -186,7 +186,7 @@ async fn only_the_scan_pod_of_an_open_question_is_heard_and_only_about_it() {
             ("no JSON", "/v1/offer", b"{".to_vec(), false, StatusCode::BAD_REQUEST),
             ("no zstd", "/v1/inventory", b"garbage".to_vec(), true, StatusCode::BAD_REQUEST),
             ("no inventory", "/v1/inventory", compress(b"{\"image\": 1}"), true, StatusCode::BAD_REQUEST),
-            ("a bomb", "/v1/inventory", compress(&vec![b' '; 64 << 20]), true, StatusCode::BAD_REQUEST),
+            ("a bomb", "/v1/inventory", compress(&vec![b' '; 64 << 20]), true, StatusCode::PAYLOAD_TOO_LARGE),
             ("too many bytes", "/v1/offer", vec![b' '; 40 << 20], false, StatusCode::PAYLOAD_TOO_LARGE),
             (
                 "a foreign digest",

@@ -5,8 +5,11 @@ use breakwater_crds::{ScanJob, names::labels};
 use k8s_openapi::api::{authentication::v1::TokenReviewStatus, batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt as _;
 
-use super::{Refusal, record};
-use crate::controllers::scanjob::{SERVICE_ACCOUNT, question, requester};
+use super::{Offered, Refusal, record};
+use crate::{
+    controllers::scanjob::{SERVICE_ACCOUNT, question, requester},
+    store::Domain,
+};
 
 /// The pod a token is bound to (KEP-1205, KEP-4193).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,13 @@ pub(super) struct Asked {
     pub(super) question: Question,
     /// The question's images, or those that were found in its repositories.
     pub(super) images: Vec<ImageReference>,
+}
+
+impl Asked {
+    /// For whom the inventories of one image of this Job are facts.
+    pub(super) fn domain(&self, offered: &Offered) -> Domain {
+        Domain::of(&self.question, offered.manifests.len(), &self.namespace)
+    }
 }
 
 const POD_NAME: &str = "authentication.kubernetes.io/pod-name";

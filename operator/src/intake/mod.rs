@@ -55,7 +55,7 @@ pub use server::{ServeError, serve};
 use crate::{
     context::Context,
     kube::apply::{FieldManager, apply_status},
-    store::{Key, Store, StoreError},
+    store::{Domain, Key, Store, StoreError},
 };
 
 /// The largest offer: an index and three manifests of the largest size, in base64, and their frame. More platforms come with less.
@@ -147,8 +147,9 @@ impl Intake {
             self.store.put(&Key::Resolution(index.clone()), &document).await?;
         }
         let mut answer = OfferAnswer::default();
+        let domain = asked.domain(&accepted.offered);
         for manifest in &accepted.offered.manifests {
-            let current = self.current(&manifest.digest).await?.is_some();
+            let current = self.current(&domain, &manifest.digest).await?.is_some();
             if current { &mut answer.current } else { &mut answer.needed }.push(manifest.digest.clone());
         }
         self.annotate(&asked, record::offer_patch(&offer.image, &accepted.offered)).await?;
@@ -167,12 +168,12 @@ impl Intake {
             let offered = offered.ok_or_else(|| Refusal::NotOffered(posted.image.to_string()))?;
             let inventory = posted::accept(&offered, posted)?;
             let document = serde_json::to_vec(&inventory).map_err(|e| Refusal::Malformed(e.to_string()))?;
-            Ok::<_, Refusal>((inventory.image, document))
+            Ok::<_, Refusal>((asked.domain(&offered), inventory.image, document))
         });
-        let (image, document) = accepted.await.map_err(|e| Refusal::Unavailable(e.to_string()))??;
+        let (domain, image, document) = accepted.await.map_err(|e| Refusal::Unavailable(e.to_string()))??;
         // The first inventory of a manifest stands until the scanner changes: no other Job can replace it.
-        if self.current(&image.digest).await?.is_none() {
-            self.store.put(&Key::Inventory(image.digest.clone()), &document).await?;
+        if self.current(&domain, &image.digest).await?.is_none() {
+            self.store.put(&Key::Inventory(domain, image.digest.clone()), &document).await?;
         }
         self.resolve_config(&image).await?;
         Ok(Json(()))
@@ -190,9 +191,10 @@ impl Intake {
         if outcome.failure.is_none() {
             let offered =
                 record::offered(&job, &image).ok_or_else(|| Refusal::NotOffered(image.to_string()))?;
+            let domain = asked.domain(&offered);
             let mut inventories = Vec::new();
             for manifest in &offered.manifests {
-                let inventory = self.current(&manifest.digest).await?;
+                let inventory = self.current(&domain, &manifest.digest).await?;
                 inventories.push(inventory.ok_or_else(|| Refusal::NotPosted(manifest.digest.to_string()))?);
             }
             // What a ScanJob about repositories found is in its status.images.
@@ -209,9 +211,10 @@ impl Intake {
         Ok(Json(()))
     }
 
-    /// The inventory of a manifest, if this version's scanner made it and it is whole. A damaged one is wanted again.
-    async fn current(&self, manifest: &Digest) -> Result<Option<Inventory>, Refusal> {
-        match self.store.inventory(manifest).await {
+    /// The inventory of a manifest that is a fact in `domain`, if this version's scanner made it and it is whole. A damaged one is
+    /// wanted again.
+    async fn current(&self, domain: &Domain, manifest: &Digest) -> Result<Option<Inventory>, Refusal> {
+        match self.store.inventory(domain, manifest).await {
             Ok(stored) => Ok(stored.filter(|inventory| {
                 inventory.schema_version == SCHEMA_VERSION
                     && inventory.scanner.version == env!("CARGO_PKG_VERSION")

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     config::Config,
     context::Context,
-    store::{Store, fake_api::FakeApi},
+    store::{Domain, Store, fake_api::FakeApi},
 };
 
 const REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
@@ -80,7 +80,10 @@ async fn an_image_is_offered_posted_and_ended() {
     assert_eq!(post(&api, OUTCOME_PATH, outcome(None)).await.0, StatusCode::OK);
 
     let store = Store::of_config_maps(&api);
-    assert_eq!(store.inventory(&digest).await.unwrap().unwrap(), fixtures::inventory("app"));
+    assert_eq!(
+        store.inventory(&Domain::Everyone, &digest).await.unwrap().unwrap(),
+        fixtures::inventory("app")
+    );
     let by_config = store.resolution(&fixtures::config_of("app")).await.unwrap().unwrap();
     assert_eq!(by_config.platforms, [(breakwater_core::Platform::linux("amd64"), digest.clone())]);
     assert_eq!(
@@ -147,9 +150,38 @@ async fn a_stored_inventory_is_not_replaced_by_another_job() {
     forged.inventory.packages.clear();
     let body = zstd::bulk::compress(&serde_json::to_vec(&forged).unwrap(), 3).unwrap();
     assert_eq!(post(&api, INVENTORY_PATH, body).await.0, StatusCode::OK);
-    let stored =
-        Store::of_config_maps(&api).inventory(&Digest::of(&fixtures::manifest("app"))).await.unwrap();
+    let digest = Digest::of(&fixtures::manifest("app"));
+    let stored = Store::of_config_maps(&api).inventory(&Domain::Everyone, &digest).await.unwrap();
     assert_eq!(stored.unwrap().packages.len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_pod_with_many_images_says_stays_in_the_namespace_that_asked() {
+    let api = cluster();
+    api.hold(JOB, fixtures::job_about(fixtures::registry_question()));
+    let listing = Listing { images: vec![IMAGE.parse().unwrap()], ..Listing::default() };
+    post(&api, LISTING_PATH, serde_json::to_vec(&listing).unwrap()).await;
+    post(&api, OFFER_PATH, offer("app")).await;
+    assert_eq!(post(&api, INVENTORY_PATH, inventory("app")).await.0, StatusCode::OK);
+
+    let (store, digest) = (Store::of_config_maps(&api), Digest::of(&fixtures::manifest("app")));
+    for (domain, is_known) in
+        [(Domain::Everyone, false), (Domain::namespace("team"), false), (Domain::namespace("shop"), true)]
+    {
+        let stored = store.inventory(&domain, &digest).await.unwrap();
+        assert_eq!(stored.is_some(), is_known, "{domain}");
+    }
+    let (_, answer) = post(&api, OFFER_PATH, offer("app")).await;
+    assert_eq!(
+        answer,
+        json!({"needed": [], "current": [digest]}),
+        "the same namespace need not read it again"
+    );
+
+    // A pod that reads this one image and no other says it to everybody.
+    api.hold(JOB, fixtures::job());
+    let (_, answer) = post(&api, OFFER_PATH, offer("app")).await;
+    assert_eq!(answer, json!({"needed": [digest], "current": []}));
 }
 
 #[tokio::test]
@@ -215,7 +247,7 @@ async fn oversize_and_malformed_bodies_are_refused() {
         (OFFER_PATH, serde_json::to_vec(&fixtures::offer(&vec![b' '; MAX_MANIFEST + 1])).unwrap(), 413),
         (INVENTORY_PATH, vec![0; MAX_INVENTORY + 1], 413),
         (INVENTORY_PATH, b"no frame".to_vec(), 400),
-        (INVENTORY_PATH, zstd::bulk::compress(&vec![b' '; MAX_INVENTORY + 1], 1).unwrap(), 400),
+        (INVENTORY_PATH, zstd::bulk::compress(&vec![b' '; MAX_INVENTORY + 1], 1).unwrap(), 413),
         (OUTCOME_PATH, vec![b' '; 70_000], 413),
         (OUTCOME_PATH, b"{}".to_vec(), 400),
     ] {

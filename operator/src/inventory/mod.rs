@@ -15,7 +15,7 @@ mod tests;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use breakwater_core::{
-    Digest, Platform,
+    Digest, Inventory, Platform,
     ledger::Remembered,
     policy::{ImageFacts, Matched, ScannedImage},
     workload::ImageIdentity,
@@ -32,7 +32,7 @@ pub use self::{
 use crate::{
     context::Context,
     kube::lease::Leadership,
-    store::{Key, Store, StoreError},
+    store::{Domain, Key, Store, StoreError},
     workloads::Workloads,
 };
 
@@ -113,14 +113,24 @@ impl Images {
         self.held(|held| held.facts(identity, platform))
     }
 
-    /// What is known about a manifest, from memory or from the store. `None`: there is no inventory of it.
+    /// What is known about a manifest in `domain`, from memory or from the store. `None`: there is no inventory of it.
     ///
     /// # Errors
     /// [`InventoryError::Store`] if the store cannot be read.
-    pub async fn load(&self, digest: &Digest) -> Result<Option<Arc<ScannedImage>>, InventoryError> {
-        match self.held(|held| held.scanned.get(digest).cloned()) {
-            Some(image) => Ok(Some(image)),
-            None => self.match_again(digest).await,
+    pub async fn load(
+        &self,
+        domain: &Domain,
+        digest: &Digest,
+    ) -> Result<Option<Arc<ScannedImage>>, InventoryError> {
+        if let Some(image) = self.held(|held| held.scanned.get(digest).cloned()) {
+            return Ok(Some(image));
+        }
+        if let Some(image) = self.match_again(digest).await? {
+            return Ok(Some(image));
+        }
+        match self.0.store.inventory(domain, digest).await? {
+            Some(inventory) => Ok(Some(self.matched_with(inventory, &self.remembered(digest).await?).await?)),
+            None => Ok(None),
         }
     }
 
@@ -168,17 +178,26 @@ impl Images {
         *self.0.loaded.borrow()
     }
 
-    /// Reads the inventory from the store, matches it against the index in use, and holds the result if the image runs.
+    async fn matched_with(
+        &self,
+        inventory: Inventory,
+        remembered: &Remembered,
+    ) -> Result<Arc<ScannedImage>, InventoryError> {
+        let current = self.0.keeper.current();
+        let (now, remembered) = (self.0.context.clock.now(), remembered.clone());
+        let matching = tokio::task::spawn_blocking(move || {
+            reduce(inventory, current.as_ref().map(|current| &current.index), &remembered, now)
+        });
+        Ok(Arc::new(matching.await.map_err(|_| InventoryError::Interrupted)?))
+    }
+
+    /// Reads everyone's inventory from the store, matches it against the index in use, and holds the result if the image runs.
     async fn match_again(&self, digest: &Digest) -> Result<Option<Arc<ScannedImage>>, InventoryError> {
         loop {
-            let Some(inventory) = self.0.store.inventory(digest).await? else { return Ok(None) };
-            let remembered = self.remembered(digest).await?;
-            let current = self.0.keeper.current();
-            let now = self.0.context.clock.now();
-            let matching = tokio::task::spawn_blocking(move || {
-                reduce(inventory, current.as_ref().map(|current| &current.index), &remembered, now)
-            });
-            let image = Arc::new(matching.await.map_err(|_| InventoryError::Interrupted)?);
+            let Some(inventory) = self.0.store.inventory(&Domain::Everyone, digest).await? else {
+                return Ok(None);
+            };
+            let image = self.matched_with(inventory, &self.remembered(digest).await?).await?;
             let is_current = self.hold(|held| {
                 // An index that was replaced meanwhile must not have the last word.
                 let is_current = image.matched.map(|matched| matched.revision) == self.index().revision;

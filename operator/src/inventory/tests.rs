@@ -29,7 +29,7 @@ use crate::{
     config::{self, Config},
     context::Context,
     kube::lease::{Leadership, Term},
-    store::{Key, Resolution, Store, fake_api::FakeApi},
+    store::{Domain, Key, Resolution, Store, fake_api::FakeApi},
 };
 
 fn at(second: i64) -> DateTime<Utc> {
@@ -119,7 +119,7 @@ impl Story {
 
     async fn keep(&self, name: &str) {
         let content = serde_json::to_vec(&inventory(name)).unwrap();
-        self.store.put(&Key::Inventory(digest(name)), &content).await.unwrap();
+        self.store.put(&Key::Inventory(Domain::Everyone, digest(name)), &content).await.unwrap();
     }
 
     async fn run(&self, identities: Vec<ImageIdentity>) {
@@ -209,8 +209,8 @@ async fn only_what_runs_is_held_and_the_rest_is_loaded_when_asked_for() {
     story.keep("web").await;
     story.keep("old").await;
     story.run(vec![pullable("web")]).await;
-    assert!(story.images.load(&digest("old")).await.unwrap().is_some());
-    assert!(story.images.load(&digest("nothing")).await.unwrap().is_none());
+    assert!(story.images.load(&Domain::Everyone, &digest("old")).await.unwrap().is_some());
+    assert!(story.images.load(&Domain::Everyone, &digest("nothing")).await.unwrap().is_none());
     assert_eq!(story.images.held(|held| held.scanned.len()), 1);
     story.run(vec![]).await;
     assert_eq!(story.images.held(|held| held.scanned.len()), 0);

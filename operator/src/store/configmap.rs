@@ -17,7 +17,7 @@ use crate::clock::Clock;
 
 /// On every object: which room it belongs to. What is listed is selected by it.
 const ROOM: &str = "breakwater.dev/room";
-/// On further chunks: the head's name, shortened to fit a label (40 of 64 hexadecimal digits).
+/// On further chunks: the head's name, shortened to fit a label (the first 52 characters of its leaf).
 const CHUNK_OF: &str = "breakwater.dev/chunk-of";
 /// On heads: digest of the raw content. Equal content is not written again.
 const CONTENT: &str = "breakwater.dev/content";
@@ -204,7 +204,7 @@ fn data(object: ConfigMap) -> Option<Vec<u8>> {
 }
 
 fn chunk_label(key: &Key) -> String {
-    format!("{}-{}", key.room(), key.leaf().chars().take(40).collect::<String>())
+    format!("{}-{}", key.room(), key.leaf().chars().take(52).collect::<String>())
 }
 
 fn chunk_prefix(key: &Key, content: &Digest) -> String {

@@ -2,11 +2,13 @@ use std::fmt;
 
 use breakwater_core::Digest;
 
+use super::Domain;
+
 /// What a document is about, and so what it is called.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
-    /// Of a platform's manifest.
-    Inventory(Digest),
+    /// Of a platform's manifest, and for whom it is a fact.
+    Inventory(Domain, Digest),
     /// Of an index or a configuration digest: which manifests of which platforms belong to it.
     Resolution(Digest),
     /// Of a platform's manifest: when its findings were first seen.
@@ -34,9 +36,13 @@ impl Room {
 
     /// The key that [`Key::leaf`] was made from; `None` if it is none of ours.
     pub(super) fn key(self, leaf: &str) -> Option<Key> {
-        let digest = format!("sha256:{leaf}").parse().ok()?;
+        let (domain, hex) = match leaf.split_once('-') {
+            Some((namespace, hex)) => (Domain::Namespace(namespace.to_owned()), hex),
+            None => (Domain::Everyone, leaf),
+        };
+        let digest = format!("sha256:{hex}").parse().ok()?;
         Some(match self {
-            Self::Inventory => Key::Inventory(digest),
+            Self::Inventory => Key::Inventory(domain, digest),
             Self::Resolution => Key::Resolution(digest),
             Self::History => Key::History(digest),
         })
@@ -47,7 +53,7 @@ impl Key {
     /// The room's name, also for ledgers, which are not listed.
     pub(super) fn room(&self) -> &'static str {
         match self {
-            Self::Inventory(_) => Room::Inventory.name(),
+            Self::Inventory(..) => Room::Inventory.name(),
             Self::Resolution(_) => Room::Resolution.name(),
             Self::History(_) => Room::History.name(),
             Self::Ledger(_) => "ledger",
@@ -57,7 +63,10 @@ impl Key {
     /// The name within the room.
     pub(super) fn leaf(&self) -> String {
         match self {
-            Self::Inventory(digest) | Self::Resolution(digest) | Self::History(digest) => digest.hex(),
+            Self::Inventory(Domain::Namespace(namespace), digest) => format!("{namespace}-{}", digest.hex()),
+            Self::Inventory(Domain::Everyone, digest) | Self::Resolution(digest) | Self::History(digest) => {
+                digest.hex()
+            }
             Self::Ledger(name) => (*name).to_owned(),
         }
     }
@@ -88,7 +97,8 @@ mod tests {
     fn a_name_leads_back_to_its_key() {
         let digest = Digest::of(b"x");
         for (room, key) in [
-            (Room::Inventory, Key::Inventory(digest.clone())),
+            (Room::Inventory, Key::Inventory(Domain::Everyone, digest.clone())),
+            (Room::Inventory, Key::Inventory(Domain::namespace("team"), digest.clone())),
             (Room::Resolution, Key::Resolution(digest.clone())),
             (Room::History, Key::History(digest.clone())),
         ] {
@@ -96,7 +106,10 @@ mod tests {
             assert_eq!(room.key(&key.leaf()), Some(key.clone()));
             assert_eq!(key.object_name().strip_prefix(&prefix(room.name())), Some(key.leaf().as_str()));
         }
-        assert_eq!(Key::Inventory(digest.clone()).object_name(), format!("bw-inv-{}", digest.hex()));
+        assert_eq!(
+            Key::Inventory(Domain::Everyone, digest.clone()).object_name(),
+            format!("bw-inv-{}", digest.hex())
+        );
         assert_eq!(Key::Ledger("revision").object_name(), "bw-led-revision");
         assert_eq!(Room::Inventory.key("not-hex"), None);
     }

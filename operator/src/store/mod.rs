@@ -5,6 +5,7 @@
 
 mod codec;
 mod configmap;
+mod domain;
 #[cfg(test)]
 pub(crate) mod fake_api;
 mod file;
@@ -14,10 +15,11 @@ mod resolution;
 mod tests;
 
 pub use codec::MAX_DOCUMENT;
+pub use domain::Domain;
 pub use key::{Key, Room};
 pub use resolution::{MAX_PLATFORMS, Resolution};
 
-use breakwater_core::Digest;
+use breakwater_core::{Digest, Inventory};
 
 use crate::{config, context::Context};
 
@@ -122,12 +124,17 @@ impl Store {
         }
     }
 
-    /// The inventory of a manifest, if it is there and this version reads its schema.
+    /// The inventory of a manifest that is a fact in `domain`, if it is there: everyone's before the domain's own.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] if the document is no inventory.
-    pub async fn inventory(&self, digest: &Digest) -> Result<Option<breakwater_core::Inventory>, StoreError> {
-        self.json(&Key::Inventory(digest.clone())).await
+    pub async fn inventory(&self, domain: &Domain, digest: &Digest) -> Result<Option<Inventory>, StoreError> {
+        let of = |domain: &Domain| Key::Inventory(domain.clone(), digest.clone());
+        let everyones = self.json(&of(&Domain::Everyone)).await?;
+        match domain {
+            Domain::Namespace(_) if everyones.is_none() => self.json(&of(domain)).await,
+            _ => Ok(everyones),
+        }
     }
 
     /// What an index or configuration digest resolves to.

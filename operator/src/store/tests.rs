@@ -4,7 +4,7 @@ use breakwater_core::Digest;
 use serde_json::json;
 
 use super::{
-    Key, MAX_DOCUMENT, Place, Room, Store, StoreError, Written,
+    Domain, Key, MAX_DOCUMENT, Place, Room, Store, StoreError, Written,
     configmap::{ConfigMaps, MAX_TOTAL},
     fake_api::FakeApi,
     file::Directory,
@@ -33,7 +33,7 @@ fn noise(len: usize) -> Vec<u8> {
 
 async fn suite(store: Store) {
     let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
-    let key = Key::Inventory(a.clone());
+    let key = Key::Inventory(Domain::Everyone, a.clone());
     assert_eq!(store.get(&key).await.unwrap(), None);
     assert_eq!(store.put(&key, b"one").await.unwrap(), Written::Changed);
     assert_eq!(store.put(&key, b"one").await.unwrap(), Written::Unchanged);
@@ -43,9 +43,10 @@ async fn suite(store: Store) {
 
     // Rooms are apart, and ledgers are not listed.
     store.put(&Key::History(a.clone()), b"h").await.unwrap();
-    store.put(&Key::Inventory(b.clone()), b"b").await.unwrap();
+    store.put(&Key::Inventory(Domain::Everyone, b.clone()), b"b").await.unwrap();
     store.put(&Key::Ledger("revision"), b"7").await.unwrap();
-    let mut both = vec![Key::Inventory(a.clone()), Key::Inventory(b.clone())];
+    let mut both =
+        vec![Key::Inventory(Domain::Everyone, a.clone()), Key::Inventory(Domain::Everyone, b.clone())];
     both.sort();
     assert_eq!(store.list(Room::Inventory).await.unwrap(), both);
     assert_eq!(store.list(Room::Resolution).await.unwrap(), []);
@@ -61,12 +62,12 @@ async fn suite(store: Store) {
     store.delete(&key).await.unwrap();
     store.delete(&key).await.unwrap();
     assert_eq!(store.get(&key).await.unwrap(), None);
-    assert_eq!(store.list(Room::Inventory).await.unwrap(), [Key::Inventory(b)]);
+    assert_eq!(store.list(Room::Inventory).await.unwrap(), [Key::Inventory(Domain::Everyone, b)]);
 
     let too_large = store.put(&key, &vec![0; MAX_DOCUMENT + 1]).await;
     assert!(matches!(too_large, Err(StoreError::TooLarge { .. })));
-    store.put(&Key::Inventory(a), b"no inventory").await.unwrap();
-    let damaged = store.inventory(&Digest::of(b"a")).await;
+    store.put(&Key::Inventory(Domain::Everyone, a), b"no inventory").await.unwrap();
+    let damaged = store.inventory(&Domain::Everyone, &Digest::of(b"a")).await;
     assert!(matches!(damaged, Err(StoreError::Damaged { .. })));
 }
 
@@ -88,7 +89,7 @@ async fn in_config_maps() {
 async fn surplus_chunks_go_away_and_equal_content_is_not_written() {
     let api = FakeApi::default();
     let store = Store::of_config_maps(&api);
-    let key = Key::Inventory(Digest::of(b"x"));
+    let key = Key::Inventory(Domain::Everyone, Digest::of(b"x"));
     store.put(&key, &noise(2_500_000)).await.unwrap();
     assert_eq!(api.paths().len(), 3);
     store.put(&key, b"small").await.unwrap();
@@ -102,7 +103,7 @@ async fn surplus_chunks_go_away_and_equal_content_is_not_written() {
 async fn a_missing_chunk_is_damage_and_not_content() {
     let api = FakeApi::default();
     let store = Store::of_config_maps(&api);
-    let key = Key::Inventory(Digest::of(b"x"));
+    let key = Key::Inventory(Domain::Everyone, Digest::of(b"x"));
     store.put(&key, &noise(2_500_000)).await.unwrap();
     let chunk = api.paths().into_iter().find(|path| path.ends_with("-2")).unwrap();
     api.forget(&chunk);
@@ -124,7 +125,10 @@ fn hold(api: &FakeApi, key: &Key, size: u64) {
 async fn a_full_store_says_so_until_something_is_deleted() {
     let api = FakeApi::default();
     let store = Store::of_config_maps(&api);
-    let (large, small) = (Key::Inventory(Digest::of(b"large")), Key::Inventory(Digest::of(b"small")));
+    let (large, small) = (
+        Key::Inventory(Domain::Everyone, Digest::of(b"large")),
+        Key::Inventory(Domain::Everyone, Digest::of(b"small")),
+    );
     hold(&api, &large, MAX_TOTAL - 1_000);
     match store.put(&small, &noise(2_000)).await {
         Err(StoreError::Full { used, limit }) => assert_eq!((used, limit), (MAX_TOTAL - 1_000, MAX_TOTAL)),

@@ -34,7 +34,7 @@ use crate::{
     },
     mitigation::Mitigation,
     rescan::Asks,
-    store::{Key, Store, fake_api::FakeApi},
+    store::{Domain, Key, Store, fake_api::FakeApi},
     workloads::Workloads,
 };
 
@@ -446,7 +446,7 @@ impl Story {
         let context = Context::new(api.client(), "breakwater-system", "pod-1", config);
         let store = Store::open(&context).unwrap();
         let content = serde_json::to_vec(&inventory("web", &[("lodash", "4.17.0")])).unwrap();
-        store.put(&Key::Inventory(digest("web")), &content).await.unwrap();
+        store.put(&Key::Inventory(Domain::Everyone, digest("web")), &content).await.unwrap();
         let (term, leadership) = Leadership::new(Clock);
         term.send_replace(Some(Term { epoch: 1, until: Clock.monotonic() + Duration::from_secs(3600) }));
         let workloads = Workloads::start(&context);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use breakwater_core::{Digest, policy::Policy, scan::Question};
+use breakwater_core::{Digest, policy::Policy};
 use breakwater_crds::{
     ImagePolicy, ScanJob,
     scanjob::{ImageEntry, Trigger, VerdictEntry},
@@ -22,7 +22,7 @@ use super::{
     stage::{ImageOutcome, Stage, requested, stage},
     status::image_entry,
 };
-use crate::intake::record;
+use crate::{intake::record, store::Domain};
 
 /// The most policies of one namespace that are asked.
 const MAX_POLICIES: u32 = 100;
@@ -186,16 +186,21 @@ async fn found(
     scan: &Scan,
 ) -> Result<Found, ScanJobError> {
     let Some(job) = job else { return Ok(Found::default()) };
-    let platforms = job::question(job).map(|Question { platforms, .. }| platforms).unwrap_or_default();
+    let Some(question) = job::question(job) else { return Ok(Found::default()) };
+    let platforms = &question.platforms;
+    let namespace = scan_job.namespace().unwrap_or_default();
     let mut found = Found { one_image: matches!(scan.of, ScanOf::Image(_)), ..Found::default() };
     found.left_out = record::listing(job).map_or(0, |listing| listing.left_out);
     let mut all = Vec::new();
-    let (policies, place) = policies(controller, &scan_job.namespace().unwrap_or_default()).await?;
+    let (policies, place) = policies(controller, &namespace).await?;
     for outcome in outcomes {
         let offered = record::offered(job, &outcome.image).filter(|_| outcome.failure.is_none());
         let mut manifests = Vec::new();
-        for manifest in offered.iter().flat_map(|offered| &offered.manifests) {
-            manifests.push(manifest_of(controller, &manifest.digest).await?);
+        if let Some(offered) = &offered {
+            let domain = Domain::of(&question, offered.manifests.len(), &namespace);
+            for manifest in &offered.manifests {
+                manifests.push(manifest_of(controller, &domain, &manifest.digest).await?);
+            }
         }
         let digest = offered.as_ref().and_then(|offered| {
             offered.index.as_ref().or_else(|| offered.manifests.first().map(|manifest| &manifest.digest))
@@ -241,9 +246,13 @@ async fn policies(controller: &Controller, namespace: &str) -> Result<(Vec<Polic
     Ok((found.iter().filter_map(|policy| policy.validate(own).ok()).collect(), place))
 }
 
-async fn manifest_of(controller: &Controller, digest: &Digest) -> Result<Manifest, ScanJobError> {
+async fn manifest_of(
+    controller: &Controller,
+    domain: &Domain,
+    digest: &Digest,
+) -> Result<Manifest, ScanJobError> {
     let missing = || ScanJobError::InventoryMissing { digest: digest.to_string() };
-    let image = controller.images.load(digest).await?.ok_or_else(missing)?;
-    let inventory = controller.store.inventory(digest).await?.ok_or_else(missing)?;
+    let image = controller.images.load(domain, digest).await?.ok_or_else(missing)?;
+    let inventory = controller.store.inventory(domain, digest).await?.ok_or_else(missing)?;
     Ok(Manifest { inventory: Arc::new(inventory), image })
 }

@@ -24,7 +24,7 @@ use crate::{
         events::Events,
         lease::{Leadership, Term},
     },
-    store::{Key, Store, fake_api::FakeApi},
+    store::{Domain, Key, Store, fake_api::FakeApi},
     workloads::Workloads,
 };
 
@@ -144,7 +144,7 @@ async fn a_scan_from_creation_to_history_and_no_write_twice() {
     let offered = Offered { absent: vec![], ..intake::offered("app") };
     let digest = offered.manifests[0].digest.clone();
     let document = serde_json::to_vec(&intake::inventory("app")).unwrap();
-    bench.controller.store.put(&Key::Inventory(digest), &document).await.unwrap();
+    bench.controller.store.put(&Key::Inventory(Domain::Everyone, digest), &document).await.unwrap();
     bench.annotate(&offer_patch(&image, &offered));
     assert_eq!(bench.look().await, NOTHING, "an offer is no answer");
     bench.annotate(&outcome_patch(&image, &Ended { at: chrono::DateTime::UNIX_EPOCH, failure: None }));
