@@ -123,6 +123,8 @@ pub mod reasons {
     pub const COMPLETED_WITH_FAILURES: &str = "CompletedWithFailures";
     pub const PASSED: &str = "Passed";
     pub const VIOLATIONS: &str = "Violations";
+    /// What broke a rule is held down and does not run.
+    pub const CONTAINED: &str = "Contained";
     /// Not everything is known: nothing is concluded.
     pub const UNKNOWN: &str = "Unknown";
     /// No sensor reports.

@@ -31,6 +31,12 @@ pub enum State {
 }
 
 impl State {
+    /// Whether the workload is, or is about to be, as the mitigation wants it.
+    #[must_use]
+    pub fn is_contained(self) -> bool {
+        matches!(self, Self::Latched | Self::Applied | Self::Verified)
+    }
+
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

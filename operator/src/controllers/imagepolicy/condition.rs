@@ -71,7 +71,7 @@ pub(super) fn judged(
     let mut set = |type_, says: Says| {
         conditions::set(all, type_, says.status, says.reason, &says.message, generation, now);
     };
-    set(COMPLIANT, compliant(policy, past, plan, worst));
+    set(COMPLIANT, compliant(policy, facts, past, plan, worst));
     set(ENFORCING, enforcing(policy));
     set(DATABASE_STALE, database_stale(facts, past, now));
     if policy.registries.is_empty() {
@@ -90,7 +90,7 @@ pub(super) fn judged(
     conditions::ready(all, reason, &message, generation, now);
 }
 
-fn compliant(policy: &Policy, past: &Past, plan: &Plan, worst: &[&Judged]) -> Says {
+fn compliant(policy: &Policy, facts: &Facts, past: &Past, plan: &Plan, worst: &[&Judged]) -> Says {
     if past.audit_off {
         return says(
             Status::Unknown,
@@ -103,6 +103,16 @@ fn compliant(policy: &Policy, past: &Past, plan: &Plan, worst: &[&Judged]) -> Sa
         let rules = first.verdict.violated().join(", ");
         let message = format!("{}{others} a rule ({rules}); see status.violations", first.workload.id);
         return says(Status::False, reasons::VIOLATIONS, message);
+    }
+    // Nothing of it runs any more, so that nothing of it can be judged: it broke the rules, and would again.
+    if let Some(contained) = facts.mitigations.iter().find(|mitigation| mitigation.state.is_contained()) {
+        let message = format!(
+            "{} is contained ({} since {}) for breaking a rule; see status.mitigations",
+            contained.workload,
+            contained.action.as_str(),
+            contained.since.format("%Y-%m-%dT%H:%M:%SZ"),
+        );
+        return says(Status::False, reasons::CONTAINED, message);
     }
     let unknown = plan
         .judged

@@ -5,6 +5,7 @@ use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 use breakwater_core::{
     Digest, Platform,
     inventory::{ImageConfig, ImageIdentity as Described, Inventory, Package, ScannerIdentity},
+    mitigation::{ActionKind, Mode, State},
     policy::{Compliance, ImageFacts},
     scan::{FailureReason, ScanStage},
     workload::{ImageIdentity, RunningImage, Workload, WorkloadKind, WorkloadRef},
@@ -228,6 +229,30 @@ fn what_does_not_run_makes_no_policy_unknown_and_is_not_acquitted_either() {
     let plan = plan(&object.validate("breakwater-system").unwrap(), &facts, &past(), at(0));
     assert_eq!(plan.judged[0].verdict.compliance, Compliance::Unknown, "mitigation must not restore on this");
     assert_eq!(of(&status(&object, &facts, &past(), at(0)), COMPLIANT), ("True", "Passed"));
+}
+
+#[test]
+fn what_was_scaled_to_zero_for_breaking_a_rule_does_not_acquit_the_policy() {
+    let contained = |state| crate::mitigation::MitigationState {
+        workload: workload("web", "web", false).id.clone(),
+        action: ActionKind::ScaleToZero,
+        mode: Mode::Enforce,
+        state,
+        previous_replicas: Some(3),
+        reason: String::new(),
+        since: at(0),
+        until: None,
+    };
+    for (state, compliance) in [
+        (State::Latched, ("False", "Contained")),
+        (State::Verified, ("False", "Contained")),
+        (State::Restored, ("True", "Passed")),
+    ] {
+        let mut facts = facts(vec![workload("web", "web", false)], vec![]);
+        facts.mitigations = vec![contained(state)];
+        let status = status(&object(no_high()), &facts, &past(), at(10));
+        assert_eq!(of(&status, "Compliant"), compliance, "{state:?}");
+    }
 }
 
 #[test]
