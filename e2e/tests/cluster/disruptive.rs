@@ -38,6 +38,59 @@ async fn crash(client: &Client, pod: Option<&str>) {
     eprintln!("{ended} processes ended");
 }
 
+/// The advisory index that the operator's pod keeps, as the node sees it.
+async fn kept_index(client: &Client) -> std::path::PathBuf {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
+    let list = pods.list(&ListParams::default().labels(OPERATOR_PODS)).await.expect("pods can be listed");
+    let uid = list.items.into_iter().find_map(|pod| pod.metadata.uid).expect("an operator pod is there");
+    let pids = move || Cluster::new(Layout::from_environment()).pod_pids(&uid);
+    let pids = tokio::task::spawn_blocking(pids).await.expect("no panic").expect("its processes can be seen");
+    let kept =
+        pids.iter().map(|pid| std::path::PathBuf::from(format!("/proc/{pid}/root/var/lib/breakwater")));
+    let files = kept.filter_map(|directory| std::fs::read_dir(directory).ok()).flatten().flatten();
+    let index =
+        files.map(|entry| entry.path()).find(|path| path.extension().is_some_and(|end| end == "bwdb"));
+    index.expect("an operator keeps an index")
+}
+
+#[tokio::test]
+async fn disruptive_a_damaged_index_is_refused_and_fetched_anew() {
+    let client = client().await;
+    let app = image("tiny-app").await;
+    with_namespace(&client, &[], |namespace| async move {
+        let client = super::support::client().await;
+        let place = kept_index(&client).await;
+        let good = std::fs::read(&place).expect("it can be read");
+        let mut bad = good.clone();
+        let middle = bad.len() / 2;
+        bad[middle] ^= 0xff;
+        // Another file in its place: what is mapped by the running process stays whole, as with a disk that lies after a restart.
+        let beside = place.with_extension("damaged");
+        std::fs::write(&beside, &bad).expect("it can be written");
+        std::fs::rename(&beside, &place).expect("it can be replaced");
+        crash(&client, None).await;
+        eventually("a whole index is kept again", Duration::from_secs(90), || async {
+            let now = tokio::time::timeout(Duration::from_secs(5), kept_index(&client)).await;
+            match now.ok().and_then(|place| std::fs::read(place).ok()) {
+                Some(kept) if kept != bad => Ok(()),
+                other => Err(other.map(|kept| kept.len())),
+            }
+        })
+        .await;
+        scan_job(&client, &namespace, "after", json!({"image": app})).await;
+        eventually("a scan is matched with it", Duration::from_secs(60), || async {
+            let job: ScanJob = now(&client, &namespace, "after").await;
+            let revision = job.status.as_ref().and_then(|status| status.scanner.as_ref()?.advisories.clone());
+            match (condition(&job, "Complete"), revision) {
+                (Some((complete, _)), Some(_)) if complete == "True" => Ok(()),
+                _ => Err(job.status),
+            }
+        })
+        .await;
+    })
+    .await;
+}
+
 async fn holder(client: &Client) -> Option<String> {
     let leases: Api<Lease> = Api::namespaced(client.clone(), NAMESPACE);
     leases.get("breakwater-operator").await.ok()?.spec?.holder_identity.filter(|holder| !holder.is_empty())

@@ -15,6 +15,7 @@
 
 mod api_corpus;
 mod bad_input;
+mod bounds;
 mod disruptive;
 mod intake;
 mod judging;

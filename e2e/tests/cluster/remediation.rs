@@ -241,6 +241,46 @@ async fn disruptive_without_the_right_to_act_nothing_is_touched_and_the_key_is_n
     outcome.expect("the test passes");
 }
 
+/// Two policies want different things of one workload: the stronger action is taken, once, and both policies say so.
+#[tokio::test]
+async fn of_two_policies_that_disagree_the_stronger_acts_once() {
+    let client = client().await;
+    let app = image("tiny-app").await;
+    with_namespace(&client, &ENABLED, |namespace| async move {
+        let client = super::support::client().await;
+        deployment(&client, &namespace, "app", &app, 2).await;
+        runs(&client, &namespace, "app", 2).await;
+        let mark = Mark::now();
+        let mut milder = policy("Enforce", "trusted.test/**", "8s");
+        milder["remediation"]["triggers"][0]["action"] = json!("DeletePod");
+        let content = policy("Enforce", "registry.test:5000/**", "0s");
+        image_policy(&client, &namespace, "content", content).await;
+        image_policy(&client, &namespace, "milder", milder).await;
+        image_policy(&client, &namespace, "p", policy("Enforce", "trusted.test/**", "8s")).await;
+        has_replicas(&client, &namespace, "app", 0).await;
+        for name in ["p", "milder"] {
+            eventually(&format!("{name} tells of the stronger action"), SOON, || async {
+                let all = mitigations(&client, &namespace, name).await;
+                let is_told =
+                    all.iter().any(|one| one["action"] == "ScaleToZero" && one["state"] == "Verified");
+                if is_told { Ok(()) } else { Err(all) }
+            })
+            .await;
+        }
+        let content: ImagePolicy = now(&client, &namespace, "content").await;
+        assert_eq!(condition(&content, "Compliant").expect("judged").0, "True");
+        let scales: Vec<_> = mark
+            .requests_of(OPERATOR)
+            .into_iter()
+            .filter(|request| request.is_write() && request.request_uri.contains(&namespace))
+            .filter(|request| request.object_ref.resource == "pods" || request.request_uri.contains("/scale"))
+            .collect();
+        assert_eq!(scales.len(), 1, "one action by one policy: {scales:#?}");
+        assert_eq!(record(&client, &namespace, "app").await["latch"]["previousReplicas"], 2);
+    })
+    .await;
+}
+
 /// T-6: `Enforce` on system namespaces, by a policy that may select them.
 #[tokio::test]
 async fn system_namespaces_and_our_own_are_never_touched() {

@@ -1,6 +1,7 @@
 //! Words the tests are told in.
 
 pub mod audit;
+pub mod handmade;
 pub mod hostile;
 pub mod namespace;
 pub mod objects;
