@@ -48,8 +48,7 @@ async fn kept_index(client: &Client) -> std::path::PathBuf {
     let kept =
         pids.iter().map(|pid| std::path::PathBuf::from(format!("/proc/{pid}/root/var/lib/breakwater")));
     let files = kept.filter_map(|directory| std::fs::read_dir(directory).ok()).flatten().flatten();
-    let index =
-        files.map(|entry| entry.path()).find(|path| path.extension().is_some_and(|end| end == "bwdb"));
+    let index = files.map(|entry| entry.path()).find(|path| path.ends_with("advisories.index"));
     index.expect("an operator keeps an index")
 }
 
