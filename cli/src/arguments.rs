@@ -3,17 +3,22 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use breakwater_core::Platform;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cluster::WorkloadName;
 use crate::db::SourceLocation;
+pub(crate) use format::{Format, Target};
+pub(crate) use image::{FailOn, Knowledge, Reading, Scan};
+
+mod format;
+mod image;
 
 /// Breakwater: what is inside container images, what is known about it, and what happens to workloads that run it.
 #[derive(Debug, Parser)]
 #[command(name = "breakwater", version, max_term_width = 100, propagate_version = true)]
 #[command(
-    after_help = "Exit status: 0 all is well; 1 a policy is violated; 2 it could not be told, or something failed."
+    after_help = "Exit status: 0 all is well; 1 a policy is violated; 2 it could not be told, or something failed; \
+                  130 interrupted."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -35,36 +40,6 @@ pub(crate) enum Command {
     Version,
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Scan {
-    /// The image: [registry/]repository[:tag][@digest]
-    #[arg(value_name = "IMAGE")]
-    pub(crate) source: String,
-    /// The advisory index (see `breakwater db build`); without it packages are listed, not judged
-    #[arg(long, value_name = "FILE", env = "BREAKWATER_DB")]
-    pub(crate) db: Option<PathBuf>,
-    /// Judge the image by an ImagePolicy in this YAML file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: Option<PathBuf>,
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
-    pub(crate) output: Output,
-    /// os/architecture[/variant]
-    #[arg(long, default_value_t = host_platform())]
-    pub(crate) platform: Platform,
-    /// Speak plain HTTP to the registry
-    #[arg(long)]
-    pub(crate) insecure: bool,
-    /// Allow registries at loopback, link-local and private addresses
-    #[arg(long)]
-    pub(crate) allow_private: bool,
-    /// Credentials as container engines keep them (config.json)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) credentials: Option<PathBuf>,
-    /// Also trust these certificate authorities (PEM)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -164,14 +139,6 @@ fn interval(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     let bounds = Duration::from_secs(1)..=Duration::from_secs(7 * 24 * 3600);
     if bounds.contains(&duration) { Ok(duration) } else { Err("must be from 1s to 7d".to_owned()) }
-}
-
-fn host_platform() -> Platform {
-    Platform::linux(match std::env::consts::ARCH {
-        "aarch64" => "arm64",
-        "x86_64" => "amd64",
-        other => other,
-    })
 }
 
 #[cfg(test)]

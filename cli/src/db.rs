@@ -9,9 +9,11 @@ use serde_json::json;
 
 use crate::arguments::{Build, Output};
 use crate::terminal::{Palette, ProgressLine, count};
+pub(crate) use cache::default_index;
 pub(crate) use location::SourceLocation;
 use mirror::Mirror;
 
+mod cache;
 mod location;
 mod mirror;
 pub(crate) mod sync;

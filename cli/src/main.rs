@@ -17,6 +17,8 @@ mod terminal;
 const VIOLATED: u8 = 1;
 /// It could not be told, or something failed.
 const UNTOLD: u8 = 2;
+/// Ctrl-C: 128 and the signal's number, as shells have it.
+const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     terminal::end_quietly_on_closed_pipe();
@@ -45,7 +47,10 @@ async fn run_until_interrupted(command: Command) -> anyhow::Result<ExitCode> {
     }
     tokio::select! {
         ended = run(command) => ended,
-        _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+        _ = tokio::signal::ctrl_c() => {
+            eprintln!("breakwater: interrupted");
+            Ok(ExitCode::from(INTERRUPTED))
+        }
     }
 }
 

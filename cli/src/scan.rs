@@ -5,23 +5,38 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use anyhow::Context;
-use breakwater_advisories::{Index, match_inventory};
-use breakwater_core::policy::Compliance;
+use breakwater_advisories::match_inventory;
+use breakwater_core::policy::{Compliance, Policy};
 use breakwater_core::scan::RegistryAccess;
-use breakwater_core::{ImageReference, Inventory};
+use breakwater_core::{Finding, ImageReference, Inventory};
 use breakwater_scanner::registry::{Connection, Credentials, Options, Pace, RegistryError, Trust};
 use breakwater_scanner::{Progress, ScanError};
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
-use crate::arguments::{Output, Scan};
+use crate::arguments::{Format, Reading, Scan, Target};
 use crate::db::size;
-use crate::terminal::{Palette, ProgressLine, count};
+use crate::terminal::{Page, ProgressLine, count};
 use crate::{UNTOLD, VIOLATED};
-use report::Report;
+use delivery::deliver;
+use report::{Advisories, Judged, Report};
 
+#[cfg(test)]
+mod conformance;
+mod cyclonedx;
+mod delivery;
 mod document;
+mod html;
+mod identity;
 mod judgement;
+mod junit;
+mod knowledge;
+mod licence;
+mod markup;
+mod member;
 mod report;
+mod sarif;
+mod spdx;
 mod table;
 
 /// The largest file of credentials or certificates that is read, in bytes.
@@ -29,26 +44,74 @@ const MAX_FILE: u64 = 1 << 20;
 
 pub(crate) async fn run(arguments: &Scan, now: DateTime<Utc>) -> anyhow::Result<ExitCode> {
     // What can be wrong on this side is said before anybody is asked.
-    let reference = reference(&arguments.source)?;
-    let policy = arguments.policy.as_deref().map(judgement::read_policy).transpose()?;
-    let index = arguments.db.as_deref().map(Index::open).transpose()?;
-    let connection = connection(arguments)?;
+    let policy = demanded(arguments)?;
+    let index = knowledge::open(&arguments.knowledge, now)?;
+    let inventory = inventory(&arguments.source, &arguments.reading).await?;
 
-    let inventory = inventory(arguments, &connection, &reference).await?;
     let matches = index.as_ref().map(|index| match_inventory(index, &inventory)).unwrap_or_default();
-    let verdict =
-        policy.as_ref().map(|policy| judgement::judge(policy, &inventory, index.as_ref(), &matches, now));
-    let report =
-        Report { inventory: &inventory, index: index.as_ref(), matches: &matches, verdict: verdict.as_ref() };
-    match arguments.output {
-        Output::Table => print!("{}", table::render(&report, Palette::of_stdout(), now)),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&document::Document::of(&report))?),
+    let verdict = policy
+        .as_ref()
+        .map(|(_, policy)| judgement::judge(policy, &inventory, index.as_ref(), &matches, now));
+    let findings: Vec<&Finding> =
+        matches.findings.iter().filter(|finding| is_listed(arguments, finding)).collect();
+    let report = Report {
+        inventory: &inventory,
+        advisories: index
+            .as_ref()
+            .map(|index| Advisories { revision: index.revision(), built: knowledge::built(index) }),
+        hidden: matches.findings.len() - findings.len(),
+        findings,
+        unmatched: &matches.unanalysed,
+        verdict: verdict.as_ref().zip(policy.as_ref()).map(|(verdict, (by, _))| Judged { by, verdict }),
+        now,
+    };
+    for target in &arguments.output {
+        deliver(&render(target, &report)?, target.file.as_deref())?;
     }
-    Ok(match verdict.map(|verdict| verdict.compliance) {
-        None | Some(Compliance::Compliant) => ExitCode::SUCCESS,
-        Some(Compliance::Violating) => ExitCode::from(VIOLATED),
-        Some(Compliance::Unknown) => ExitCode::from(UNTOLD),
+    Ok(verdict.map_or(ExitCode::SUCCESS, |verdict| exit(verdict.compliance)))
+}
+
+/// The policy that was asked for, and its name for people.
+fn demanded(arguments: &Scan) -> anyhow::Result<Option<(&'static str, Policy)>> {
+    Ok(match &arguments.policy {
+        Some(path) => Some(("policy", judgement::read_policy(path)?)),
+        None if arguments.fail_on.is_empty() => None,
+        None => Some(("--fail-on", judgement::fail_on(&arguments.fail_on, arguments.ignore_unfixed)?)),
     })
+}
+
+fn is_listed(arguments: &Scan, finding: &Finding) -> bool {
+    arguments.severity.is_none_or(|level| finding.severity >= level.severity())
+        && (finding.is_fixable() || !arguments.ignore_unfixed)
+}
+
+fn render(target: &Target, report: &Report<'_>) -> anyhow::Result<String> {
+    let page = match target.file {
+        Some(_) => Page::of_a_file(),
+        None => Page::of_stdout(),
+    };
+    Ok(match target.format {
+        Format::Table => table::render(report, page),
+        Format::Json => pretty(&document::Document::of(report))?,
+        Format::Sarif => pretty(&sarif::render(report))?,
+        Format::Cyclonedx => pretty(&cyclonedx::render(report))?,
+        Format::Spdx => pretty(&spdx::render(report))?,
+        Format::Junit => junit::render(report),
+        Format::Html => html::render(report),
+    })
+}
+
+/// JSON as files have it: indented, with a line's end.
+pub(crate) fn pretty(document: &impl Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(document)? + "\n")
+}
+
+pub(crate) fn exit(compliance: Compliance) -> ExitCode {
+    match compliance {
+        Compliance::Compliant => ExitCode::SUCCESS,
+        Compliance::Violating => ExitCode::from(VIOLATED),
+        Compliance::Unknown => ExitCode::from(UNTOLD),
+    }
 }
 
 fn reference(source: &str) -> anyhow::Result<ImageReference> {
@@ -61,7 +124,7 @@ fn reference(source: &str) -> anyhow::Result<ImageReference> {
     source.parse().with_context(|| format!("IMAGE {source:?}"))
 }
 
-fn connection(arguments: &Scan) -> anyhow::Result<Connection> {
+fn connection(arguments: &Reading) -> anyhow::Result<Connection> {
     let credentials = match &arguments.credentials {
         Some(path) => Credentials::parse(&read(path, "--credentials")?)
             .with_context(|| format!("--credentials {}", path.display()))?,
@@ -88,11 +151,10 @@ fn read(path: &Path, option: &str) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-async fn inventory(
-    arguments: &Scan,
-    connection: &Connection,
-    reference: &ImageReference,
-) -> anyhow::Result<Inventory> {
+/// Reads one image.
+pub(crate) async fn inventory(source: &str, arguments: &Reading) -> anyhow::Result<Inventory> {
+    let reference = reference(source)?;
+    let connection = connection(arguments)?;
     let line = ProgressLine::new();
     line.show(&format!("asking {}", reference.registry));
     let read = Mutex::new((0_usize, 0_usize, 0_u64));
@@ -106,7 +168,7 @@ async fn inventory(
         line.show(&format!("read {done} of {}, {}", count(*total, "layer"), size(*bytes)));
     };
     let platforms = [arguments.platform.clone()];
-    let inventories = breakwater_scanner::scan(connection, reference, &platforms, &progress).await;
+    let inventories = breakwater_scanner::scan(&connection, &reference, &platforms, &progress).await;
     let inventories = inventories.map_err(|error| anyhow::Error::from(error).context(reference.to_string()));
     let inventories = inventories.map_err(advise)?;
     inventories.into_iter().next().context("the image has no manifest for this platform")

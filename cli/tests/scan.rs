@@ -2,145 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests stop where they cannot go on")]
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod registry;
 
-use axum::Router;
-use axum::extract::Path as UrlPath;
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
-use axum::routing::get;
-use breakwater_core::Digest;
+use registry::{breakwater, index, old_application, policy, registry, text};
 use serde_json::{Value, json};
-
-const DPKG: &str = "Package: zlib1g\nStatus: install ok installed\nSource: zlib\nVersion: 1:1.2.13.dfsg-1\nArchitecture: amd64\n\n\
-                    Package: apt\nStatus: install ok installed\nVersion: 2.6.1\nArchitecture: amd64\n\n";
-
-fn layer(files: &[(&str, &str)]) -> (Vec<u8>, Digest) {
-    let mut archive = tar::Builder::new(Vec::new());
-    for (path, text) in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(text.len() as u64);
-        header.set_mode(0o644);
-        archive.append_data(&mut header, path, text.as_bytes()).unwrap();
-    }
-    let archive = archive.into_inner().unwrap();
-    let diff_id = Digest::of(&archive);
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(&archive).unwrap();
-    (gzip.finish().unwrap(), diff_id)
-}
-
-/// Serves one image under every name and tag but `missing`.
-async fn registry() -> String {
-    let python = |name: &str, version: &str| {
-        (
-            format!("usr/lib/python3/dist-packages/{name}-{version}.dist-info/METADATA"),
-            format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"),
-        )
-    };
-    let npm = |name: &str, version: &str| {
-        (
-            format!("app/node_modules/{name}/package.json"),
-            json!({"name": name, "version": version}).to_string(),
-        )
-    };
-    let mut files = vec![
-        (
-            "etc/os-release".to_owned(),
-            "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n".to_owned(),
-        ),
-        ("var/lib/dpkg/status".to_owned(), DPKG.to_owned()),
-    ];
-    files.extend([python("Jinja2", "2.10"), python("PyYAML", "5.1"), python("requests", "2.19.1")]);
-    files.extend([npm("lodash", "4.17.15"), npm("minimist", "1.2.0")]);
-    let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
-    let (blob, diff_id) = layer(&files);
-    let config = json!({"architecture": "amd64", "os": "linux", "config": {"User": ""},
-        "rootfs": {"type": "layers", "diff_ids": [diff_id]}})
-    .to_string()
-    .into_bytes();
-    let manifest = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": Digest::of(&config), "size": config.len()},
-        "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": Digest::of(&blob), "size": blob.len()}]})
-    .to_string();
-    let blobs = vec![(Digest::of(&config).to_string(), config), (Digest::of(&blob).to_string(), blob)];
-    let routes = Router::new()
-        .route("/v2/", get(|| async { "{}" }))
-        .route(
-            "/v2/{name}/manifests/{reference}",
-            get(move |UrlPath((_, reference)): UrlPath<(String, String)>| async move {
-                if reference == "missing" {
-                    return StatusCode::NOT_FOUND.into_response();
-                }
-                ([("content-type", "application/vnd.oci.image.manifest.v1+json")], manifest).into_response()
-            }),
-        )
-        .route(
-            "/v2/{name}/blobs/{digest}",
-            get(move |UrlPath((_, digest)): UrlPath<(String, String)>| async move {
-                match blobs.into_iter().find(|(of, _)| *of == digest) {
-                    Some((_, bytes)) => bytes.into_response(),
-                    None => StatusCode::NOT_FOUND.into_response(),
-                }
-            }),
-        );
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(axum::serve(listener, routes).into_future());
-    address.to_string()
-}
-
-async fn breakwater(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_breakwater"));
-    command.args(arguments).env_remove("BREAKWATER_DB");
-    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-async fn index(directory: &Path) -> PathBuf {
-    let out = directory.join("advisories.index");
-    let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("../advisories/testdata");
-    let built = breakwater(&[
-        "db",
-        "build",
-        "--source",
-        testdata.join("osv").to_str().unwrap(),
-        "--out",
-        out.to_str().unwrap(),
-    ])
-    .await;
-    assert!(built.status.success(), "{}", text(&built.stderr));
-    out
-}
-
-fn policy(directory: &Path, name: &str, max: &Value) -> String {
-    let path = directory.join(name);
-    let rules = json!({"vulnerabilities": {"max": max}});
-    let policy = json!({"apiVersion": "breakwater.dev/v1alpha1", "kind": "ImagePolicy",
-        "metadata": {"name": "test"}, "spec": {"rules": rules}});
-    std::fs::write(&path, policy.to_string()).unwrap();
-    path.to_str().unwrap().to_owned()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_image_is_read_matched_and_judged() {
     let directory = tempfile::tempdir().unwrap();
-    let image = format!("{}/app:1", registry().await);
+    let image = format!("{}/app:1", registry(vec![old_application()]).await);
     let db = index(directory.path()).await;
     let db = db.to_str().unwrap();
-    let scan = ["scan", &image, "--insecure", "--allow-private", "--platform", "linux/amd64"];
-    let with = |more: &[&str]| {
-        scan.iter().copied().chain(more.iter().copied()).map(str::to_owned).collect::<Vec<_>>()
-    };
-    let run = async |more: &[&str]| {
-        let arguments = with(more);
-        breakwater(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await
-    };
+    let run = async |more: &[&str]| registry::scan(&image, more).await;
 
     let table = run(&["--db", db]).await;
     assert!(table.status.success(), "{}", text(&table.stderr));
@@ -183,11 +56,12 @@ async fn an_old_image_is_read_matched_and_judged() {
         .unwrap();
     assert_eq!((&zlib["package"]["name"], &zlib["severity"]), (&json!("zlib1g"), &json!("Low")));
 
-    let strict = policy(directory.path(), "strict.yaml", &json!({"critical": 0}));
+    let strict =
+        policy(directory.path(), "strict.yaml", &json!({"vulnerabilities": {"max": {"critical": 0}}}));
     let failed = run(&["--db", db, "--policy", &strict]).await;
     assert_eq!(failed.status.code(), Some(1), "{}", text(&failed.stderr));
     assert!(text(&failed.stdout).contains("policy FAIL") && text(&failed.stdout).contains("BW-VUL-001"));
-    let lax = policy(directory.path(), "lax.yaml", &json!({"critical": 100}));
+    let lax = policy(directory.path(), "lax.yaml", &json!({"vulnerabilities": {"max": {"critical": 100}}}));
     let passed = run(&["--db", db, "--policy", &lax]).await;
     assert_eq!(passed.status.code(), Some(0), "{}{}", text(&passed.stdout), text(&passed.stderr));
 
@@ -201,7 +75,7 @@ async fn an_old_image_is_read_matched_and_judged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_done_is_said_with_its_remedy() {
     let directory = tempfile::tempdir().unwrap();
-    let registry = registry().await;
+    let registry = registry(vec![old_application()]).await;
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(
         path("typo.yaml"),
@@ -230,4 +104,117 @@ async fn what_cannot_be_done_is_said_with_its_remedy() {
         assert!(said.contains(words), "{arguments:?}: {said}");
         assert!(ended.stdout.is_empty(), "{arguments:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_reading_gives_many_outputs() {
+    let directory = tempfile::tempdir().unwrap();
+    let image = format!("{}/app:1", registry(vec![old_application()]).await);
+    let db = index(directory.path()).await;
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let mut arguments = vec!["--db".to_owned(), db.to_str().unwrap().to_owned()];
+    for format in ["table", "json", "sarif", "cyclonedx", "spdx", "junit", "html"] {
+        arguments.extend(["-o".to_owned(), format!("{format}={}", path(format))]);
+    }
+    arguments.extend(["-o".to_owned(), "table".to_owned()]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let ended = registry::scan(&image, &arguments).await;
+    assert!(ended.status.success(), "{}", text(&ended.stderr));
+    let read = |name: &str| std::fs::read_to_string(path(name)).unwrap();
+    assert_eq!(text(&ended.stdout), read("table"));
+    let json = |name: &str| serde_json::from_str::<Value>(&read(name)).unwrap();
+    assert_eq!(json("sarif")["version"], "2.1.0");
+    assert_eq!(json("cyclonedx")["specVersion"], "1.6");
+    assert_eq!(json("spdx")["spdxVersion"], "SPDX-2.3");
+    let findings = json("json")["findings"].as_array().unwrap().len();
+    assert_eq!(json("sarif")["runs"][0]["results"].as_array().unwrap().len(), findings);
+    assert!(read("junit").starts_with("<?xml") && read("html").starts_with("<!DOCTYPE html>"));
+
+    // Two runs, one document.
+    let again = registry::scan(&image, &["-o", "cyclonedx", "--db", db.to_str().unwrap()]).await;
+    assert_eq!(text(&again.stdout), read("cyclonedx"));
+
+    let full = registry::scan(&image, &["-o", "json=/dev/full"]).await;
+    assert_eq!(full.status.code(), Some(2));
+    assert!(text(&full.stderr).contains("/dev/full") && text(&full.stderr).contains("No space"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn demands_without_a_policy() {
+    let directory = tempfile::tempdir().unwrap();
+    let image = format!("{}/app:1", registry(vec![old_application()]).await);
+    let db = index(directory.path()).await;
+    let db = db.to_str().unwrap();
+    let critical = registry::scan(&image, &["--db", db, "--fail-on", "critical"]).await;
+    assert_eq!(critical.status.code(), Some(1), "{}", text(&critical.stderr));
+    assert!(text(&critical.stdout).contains("--fail-on FAIL"), "{}", text(&critical.stdout));
+    // zlib has no fix; of the rest something is known to be exploited by nobody.
+    let kev = registry::scan(&image, &["--db", db, "--fail-on", "kev"]).await;
+    assert_eq!(kev.status.code(), Some(0), "{}", text(&kev.stdout));
+    let blind = registry::scan(&image, &["--fail-on", "kev"]).await;
+    assert_eq!(blind.status.code(), Some(2), "without an index nothing can be told");
+
+    let all = registry::scan(&image, &["--db", db, "-o", "json"]).await;
+    let some = registry::scan(&image, &["--db", db, "-o", "json", "--severity", "critical"]).await;
+    let count = |output: &std::process::Output| {
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let shown = json["findings"].as_array().unwrap().len();
+        (shown, usize::try_from(json["summary"]["hidden"].as_u64().unwrap()).unwrap())
+    };
+    let ((all, none), (some, hidden)) = (count(&all), count(&some));
+    assert_eq!((none, some + hidden), (0, all));
+    assert!(some > 0 && hidden > 0);
+    let both = breakwater(&["scan", &image, "--policy", "x", "--fail-on", "high"]).await;
+    assert!(text(&both.stderr).contains("cannot be used with"), "{}", text(&both.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_index_is_found_and_its_age_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let image = format!("{}/app:1", registry(vec![old_application()]).await);
+    let cache = directory.path().join("breakwater");
+    std::fs::create_dir(&cache).unwrap();
+    std::fs::rename(index(directory.path()).await, cache.join("advisories.bwdb")).unwrap();
+    let scan = |more: &[&str]| {
+        let mut command =
+            registry::command(&[&["scan", &image], registry::READING.as_slice(), more].concat());
+        command.env("XDG_CACHE_HOME", directory.path());
+        registry::run(command)
+    };
+    let found = scan(&[]).await;
+    assert!(text(&found.stdout).contains("CVE-2021-44906"), "{}", text(&found.stdout));
+    assert_eq!(text(&found.stderr), "");
+    let refused = scan(&["--max-db-age", "0s"]).await;
+    // An index of this very second is as young as that.
+    assert!(matches!(refused.status.code(), Some(0 | 2)));
+
+    let without = registry::scan(&image, &[]).await;
+    assert!(without.status.success());
+    assert!(text(&without.stdout).contains("breakwater db build"), "{}", text(&without.stdout));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terminals_and_pipes() {
+    let image = format!("{}/app:1", registry(vec![old_application()]).await);
+    let scan = |name: &str, value: &str| {
+        let mut command = registry::command(&[&["scan", &image], registry::READING.as_slice()].concat());
+        command.env(name, value);
+        registry::run(command)
+    };
+    assert!(text(&scan("CLICOLOR_FORCE", "1").await.stdout).contains('\x1b'));
+    assert!(!text(&scan("CLICOLOR_FORCE", "0").await.stdout).contains('\x1b'));
+    assert!(!text(&scan("NO_COLOR", "1").await.stdout).contains('\x1b'));
+
+    // A reader that goes away early.
+    let mut command =
+        registry::command(&[&["scan", &image, "-o", "json"], registry::READING.as_slice()].concat());
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let ended = tokio::task::spawn_blocking(move || {
+        let mut child = command.spawn().unwrap();
+        drop(child.stdout.take());
+        child.wait_with_output().unwrap()
+    })
+    .await
+    .unwrap();
+    assert_eq!((ended.status.code(), text(&ended.stderr).as_str()), (Some(0), ""));
 }

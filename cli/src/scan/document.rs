@@ -1,40 +1,50 @@
-//! The JSON document. Its names are part of the product's interface; readers refuse a newer `schemaVersion`.
+//! The JSON document: the inventory, and beside it what is known and what was judged. `docs/scan-json.md` describes it; its names are
+//! part of the product's interface, and readers refuse a newer `schemaVersion`.
 
-use breakwater_core::inventory::{
-    ImageConfig, ImageIdentity, Package, SCHEMA_VERSION, Secret, Software, Unanalysed,
+use std::collections::BTreeMap;
+
+use breakwater_core::policy::Check;
+use breakwater_core::{
+    AffectedPackage, Digest, Finding, Inventory, Severity, SeverityCounts, SeveritySource,
 };
-use breakwater_core::policy::{Check, Compliance};
-use breakwater_core::{AffectedPackage, Digest, Finding, Severity, SeverityCounts, SeveritySource};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::report::Report;
+use super::report::{Report, cvss, result};
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Document<'a> {
-    schema_version: u32,
-    image: &'a ImageIdentity,
+    /// With what could not be matched among what could not be analysed.
+    #[serde(flatten)]
+    inventory: Inventory,
     /// Absent: nothing was matched, so that no finding means nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    advisories: Option<Advisories>,
-    packages: &'a [Package],
-    summary: SeverityCounts,
+    advisories: Option<AdvisoriesEntry>,
+    summary: Summary,
     findings: Vec<Entry<'a>>,
-    software: &'a [Software],
-    secrets: &'a [Secret],
-    config: &'a ImageConfig,
-    unanalysed: Vec<&'a Unanalysed>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<VerdictEntry<'a>>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Advisories {
+struct AdvisoriesEntry {
     /// As text: JSON readers round large numbers.
     revision: String,
     updated_at: DateTime<Utc>,
+}
+
+/// Of the findings listed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary {
+    #[serde(flatten)]
+    counts: SeverityCounts,
+    /// How many severities come from where.
+    severity_sources: BTreeMap<SeveritySource, usize>,
+    /// Findings that the options left out.
+    hidden: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -69,29 +79,24 @@ struct VerdictEntry<'a> {
 }
 
 impl<'a> Document<'a> {
-    pub(super) fn of(report: &Report<'a>) -> Self {
-        let inventory = report.inventory;
+    pub(super) fn of(report: &'a Report<'a>) -> Self {
+        let mut inventory = report.inventory.clone();
+        inventory.unanalysed.extend_from_slice(report.unmatched);
         Self {
-            schema_version: SCHEMA_VERSION,
-            image: &inventory.image,
-            advisories: report.index.map(|index| Advisories {
-                revision: index.revision().to_string(),
-                updated_at: DateTime::from_timestamp(index.built_at(), 0).unwrap_or_default(),
+            inventory,
+            advisories: report.advisories.map(|advisories| AdvisoriesEntry {
+                revision: advisories.revision.to_string(),
+                updated_at: advisories.built,
             }),
-            packages: &inventory.packages,
-            summary: report.matches.findings.iter().map(|finding| finding.severity).collect(),
-            findings: report.matches.findings.iter().map(Entry::of).collect(),
-            software: &inventory.software,
-            secrets: &inventory.secrets,
-            config: &inventory.config,
-            unanalysed: inventory.unanalysed.iter().chain(&report.matches.unanalysed).collect(),
-            verdict: report.verdict.map(|verdict| VerdictEntry {
-                result: match verdict.compliance {
-                    Compliance::Compliant => "Pass",
-                    Compliance::Violating => "Fail",
-                    Compliance::Unknown => "Unknown",
-                },
-                checks: &verdict.checks,
+            summary: Summary {
+                counts: report.counts(),
+                severity_sources: report.sources(),
+                hidden: report.hidden,
+            },
+            findings: report.findings.iter().map(|finding| Entry::of(finding)).collect(),
+            verdict: report.verdict.map(|judged| VerdictEntry {
+                result: result(judged.verdict.compliance),
+                checks: &judged.verdict.checks,
             }),
         }
     }
@@ -115,9 +120,4 @@ impl<'a> Entry<'a> {
             path: &finding.path,
         }
     }
-}
-
-/// 81 is `8.1`.
-pub(super) fn cvss(tenths: u8) -> String {
-    format!("{}.{}", tenths / 10, tenths % 10)
 }

@@ -11,10 +11,12 @@ use breakwater_core::policy::{
 use breakwater_core::{Inventory, ledger::ImageHistory};
 use breakwater_crds::{ImagePolicy, validation};
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::arguments::FailOn;
 
 /// Reads the one ImagePolicy of a YAML file; other objects in it are none of ours.
-pub(super) fn read_policy(path: &Path) -> anyhow::Result<Policy> {
+pub(crate) fn read_policy(path: &Path) -> anyhow::Result<Policy> {
     let at = || format!("--policy {}", path.display());
     let yaml = String::from_utf8(super::read(path, "--policy")?).with_context(at)?;
     let objects: Vec<Value> = serde_saphyr::from_multiple(&yaml).with_context(at)?;
@@ -26,7 +28,34 @@ pub(super) fn read_policy(path: &Path) -> anyhow::Result<Policy> {
     Policy::try_from(&policy.spec).with_context(at)
 }
 
-pub(super) fn judge(
+/// The policy that `--fail-on` stands for: no finding of these severities. So the two cannot mean different things.
+pub(crate) fn fail_on(demands: &[FailOn], ignore_unfixed: bool) -> anyhow::Result<Policy> {
+    let asks = |demand: &FailOn| demands.contains(demand);
+    let mut max = serde_json::Map::new();
+    let bands = [
+        ("critical", [FailOn::Critical, FailOn::High, FailOn::Medium, FailOn::Low].as_slice()),
+        ("high", &[FailOn::High, FailOn::Medium, FailOn::Low]),
+        ("medium", &[FailOn::Medium, FailOn::Low]),
+        ("low", &[FailOn::Low]),
+        ("unknown", &[]),
+    ];
+    for (band, by) in bands {
+        if asks(&FailOn::Any) || by.iter().any(asks) {
+            max.insert(band.to_owned(), json!(0));
+        }
+    }
+    let mut rule =
+        json!({"max": max, "fixableOnly": ignore_unfixed, "denyKnownExploited": asks(&FailOn::Kev)});
+    if let (true, Some(rule)) = (asks(&FailOn::Any), rule.as_object_mut()) {
+        rule.insert("unknownSeverity".to_owned(), json!("Unknown"));
+    }
+    let object = json!({"apiVersion": "breakwater.dev/v1alpha1", "kind": "ImagePolicy",
+        "metadata": {"name": "fail-on"}, "spec": {"rules": {"vulnerabilities": rule}}});
+    let policy: ImagePolicy = validation::read(&object).context("--fail-on")?;
+    Policy::try_from(&policy.spec).context("--fail-on")
+}
+
+pub(crate) fn judge(
     policy: &Policy,
     inventory: &Inventory,
     index: Option<&Index>,

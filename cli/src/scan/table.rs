@@ -3,135 +3,131 @@
 use std::fmt::Write;
 
 use breakwater_core::inventory::SoftwareSet;
-use breakwater_core::policy::{Compliance, Effect, Verdict};
+use breakwater_core::policy::{Compliance, Effect};
 use breakwater_core::printable::line;
-use breakwater_core::{AffectedPackage, Finding, Severity, SeverityCounts};
-use chrono::{DateTime, Utc};
+use breakwater_core::{Finding, Severity, SeveritySource};
 
-use super::document::cvss;
-use super::report::Report;
+use super::report::{Group, Judged, Report, cvss, occurring, said_by};
 use crate::db::age;
-use crate::terminal::{Palette, count};
+use crate::terminal::{Page, count};
 
-const WIDTH: usize = 80;
 /// How many unread items are named; the others are counted.
 const MAX_UNREAD: usize = 10;
 
-pub(super) fn render(report: &Report<'_>, palette: Palette, now: DateTime<Utc>) -> String {
+pub(super) fn render(report: &Report<'_>, page: Page) -> String {
     let mut out = String::new();
     // Writing to a String does not fail.
-    let _ = write_all(&mut out, report, palette, now);
+    let _ = write_all(&mut out, report, page);
     out
 }
 
-fn write_all(
-    out: &mut String,
-    report: &Report<'_>,
-    palette: Palette,
-    now: DateTime<Utc>,
-) -> std::fmt::Result {
+fn write_all(out: &mut String, report: &Report<'_>, page: Page) -> std::fmt::Result {
     let inventory = report.inventory;
-    writeln!(out, "{}", palette.bold(&line(&inventory.image.reference, WIDTH)))?;
-    let os = inventory.os.as_ref().map_or(String::new(), |os| format!(", {}", line(&os.name, 40)));
-    writeln!(out, "{}, sha256:{}{os}", inventory.image.platform, inventory.image.digest.short())?;
+    let image = &inventory.image;
+    writeln!(out, "{}", page.palette.bold(&line(&image.reference, page.width)))?;
+    let os = inventory.os.as_ref().map_or(String::new(), |os| format!(", {}", os.name));
+    page.line(out, 0, &format!("{}, sha256:{}{os}", image.platform, image.digest.short()))?;
     let root = if inventory.config.runs_as_root() { "runs as root" } else { "does not run as root" };
     let layers = count(inventory.layers.len(), "layer");
-    writeln!(out, "{}, {layers}, {root}", count(inventory.packages.len(), "package"))?;
-    match report.index {
-        Some(index) => {
-            let built = DateTime::from_timestamp(index.built_at(), 0).unwrap_or_default();
-            let date = built.format("%Y-%m-%d");
-            writeln!(out, "advisories of {date}, revision {}{}", index.revision(), age(built, now))?;
+    page.line(out, 0, &format!("{}, {layers}, {root}", count(inventory.packages.len(), "package")))?;
+    match report.advisories {
+        Some(advisories) => {
+            let date = advisories.built.format("%Y-%m-%d");
+            let age = age(advisories.built, report.now);
+            page.line(out, 0, &format!("advisories of {date}, revision {}{age}", advisories.revision))?;
         }
-        None => writeln!(out, "not matched: no advisory index was given (--db FILE, `breakwater db build`)")?,
+        None => {
+            let missing = "not judged: there is no advisory index. Packages are listed by -o json; make an index \
+                           with `breakwater db build` and name it with --db FILE";
+            page.text(out, 0, missing)?;
+        }
     }
-    findings(out, report, palette)?;
-    software(out, report, palette)?;
+    findings(out, report, page)?;
+    software(out, report, page)?;
     if !inventory.secrets.is_empty() {
-        writeln!(out, "\n{}", palette.bold(&count(inventory.secrets.len(), "secret")))?;
+        writeln!(out, "\n{}", page.palette.bold(&count(inventory.secrets.len(), "secret")))?;
         for secret in &inventory.secrets {
-            writeln!(
-                out,
-                "  {}",
-                line(&format!("{} in {}:{}", secret.rule, secret.path, secret.line), WIDTH - 2)
-            )?;
+            page.line(out, 2, &format!("{} in {}:{}", secret.rule, secret.path, secret.line))?;
         }
     }
-    unread(out, report, palette)?;
-    if let Some(verdict) = report.verdict {
-        self::verdict(out, verdict, palette)?;
+    unread(out, report, page)?;
+    match &report.verdict {
+        Some(judged) => verdict(out, judged, page),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-fn findings(out: &mut String, report: &Report<'_>, palette: Palette) -> std::fmt::Result {
-    let all = &report.matches.findings;
-    if report.index.is_none() {
+fn findings(out: &mut String, report: &Report<'_>, page: Page) -> std::fmt::Result {
+    if report.advisories.is_none() {
         return Ok(());
     }
-    if all.is_empty() {
-        return writeln!(out, "\nno findings");
-    }
-    let counts: SeverityCounts = all.iter().map(|finding| finding.severity).collect();
-    let numbers = [counts.critical, counts.high, counts.medium, counts.low, counts.unknown];
-    let words: Vec<String> = Severity::ALL
-        .iter()
-        .zip(numbers)
-        .filter(|(_, number)| *number > 0)
+    let (all, palette) = (&report.findings, page.palette);
+    let words: Vec<String> = occurring(&report.counts())
+        .into_iter()
         .map(|(severity, number)| {
-            palette.severity(*severity, &format!("{number} {}", severity.as_str().to_lowercase()))
+            palette.severity(severity, &format!("{number} {}", severity.as_str().to_lowercase()))
         })
         .collect();
-    writeln!(out, "\n{}: {}", palette.bold(&count(all.len(), "finding")), words.join(", "))?;
-    for (package, findings) in by_package(all) {
-        let title = line(&format!("{} {}", package.name, package.version), 54);
-        let ecosystem = line(&package.ecosystem, WIDTH - 56);
-        writeln!(out, "\n{} {}", palette.bold(&title), palette.dim(&ecosystem))?;
-        for finding in findings {
-            self::finding(out, finding, palette)?;
-        }
+    match words.is_empty() {
+        true => writeln!(out, "\nno findings")?,
+        false => writeln!(out, "\n{}: {}", palette.bold(&count(all.len(), "finding")), words.join(", "))?,
     }
-    Ok(())
+    for (source, number) in report.sources() {
+        let mark = match mark(source) {
+            "" => String::new(),
+            mark => format!(" ({mark})"),
+        };
+        page.line(out, 0, &format!("severity said by {}{mark}: {number}", said_by(source)))?;
+    }
+    if report.hidden > 0 {
+        page.line(out, 0, &format!("{} not listed, as asked", count(report.hidden, "finding")))?;
+    }
+    report.by_package().into_iter().try_for_each(|group| package(out, group, page))
 }
 
-/// `  CVE-2021-44906   Critical 9.8  fixed in 1.2.6   exploited`
-fn finding(out: &mut String, finding: &Finding, palette: Palette) -> std::fmt::Result {
+fn package(out: &mut String, (package, findings): Group<'_>, page: Page) -> std::fmt::Result {
+    let ecosystem = line(&package.ecosystem, page.width / 4);
+    let room = page.width.saturating_sub(ecosystem.chars().count() + 1);
+    let title = line(&format!("{} {}", package.name, package.version), room);
+    writeln!(out, "\n{} {}", page.palette.bold(&title), page.palette.dim(&ecosystem))?;
+    findings.into_iter().try_for_each(|finding| self::finding(out, finding, page))
+}
+
+/// `  CVE-2021-44906      Critical  9.8   fixed in 1.2.6 exploited`
+fn finding(out: &mut String, finding: &Finding, page: Page) -> std::fmt::Result {
+    let palette = page.palette;
+    let id = line(&finding.id, 24);
     let severity = palette.severity(finding.severity, &format!("{:<8}", finding.severity));
     let score = finding.cvss_tenths.map(cvss).unwrap_or_default();
-    let exploited = if finding.known_exploited {
-        palette.severity(Severity::Critical, " exploited")
-    } else {
-        String::new()
-    };
+    let exploited = if finding.known_exploited { " exploited" } else { "" };
+    // Two spaces, the id's column, a space, the severity, a space, the score, a space, the source, a space.
+    let taken = 2 + id.chars().count().max(19) + 1 + 8 + 1 + 4 + 1 + 1 + 1 + exploited.len();
     let fixed = match &finding.fixed {
-        Some(fixed) => format!("fixed in {}", line(fixed, 28)),
+        Some(fixed) => format!("fixed in {fixed}"),
         None => "no fix".to_owned(),
     };
-    writeln!(out, "  {:<19} {severity} {score:>4}  {fixed}{exploited}", line(&finding.id, 24))
+    let fixed = line(&fixed, page.width.saturating_sub(taken).max(7));
+    let exploited = palette.severity(Severity::Critical, exploited);
+    let mark = mark(finding.severity_source);
+    writeln!(out, "  {id:<19} {severity} {score:>4} {mark:<1} {fixed}{exploited}")
 }
 
-/// In the order of each package's most urgent finding.
-fn by_package(findings: &[Finding]) -> Vec<(&AffectedPackage, Vec<&Finding>)> {
-    let mut groups: Vec<(&AffectedPackage, Vec<&Finding>)> = Vec::new();
-    let mut places = std::collections::HashMap::new();
-    for finding in findings {
-        let place = *places.entry(&finding.package).or_insert_with(|| {
-            groups.push((&finding.package, Vec::new()));
-            groups.len() - 1
-        });
-        if let Some((_, group)) = groups.get_mut(place) {
-            group.push(finding);
-        }
+/// What stands beside a severity that the advisory itself does not say.
+fn mark(source: SeveritySource) -> &'static str {
+    match source {
+        SeveritySource::Advisory => "",
+        SeveritySource::SameCve => "c",
+        SeveritySource::Vendor => "d",
+        SeveritySource::None => "?",
     }
-    groups
 }
 
-fn software(out: &mut String, report: &Report<'_>, palette: Palette) -> std::fmt::Result {
+fn software(out: &mut String, report: &Report<'_>, page: Page) -> std::fmt::Result {
     let found = &report.inventory.software;
     if found.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n{}", palette.bold("software that an application rarely needs"))?;
+    writeln!(out, "\n{}", page.palette.bold("software that an application rarely needs"))?;
     let sets = [
         (SoftwareSet::PackageManagers, "package managers"),
         (SoftwareSet::NetworkTools, "network tools"),
@@ -145,20 +141,20 @@ fn software(out: &mut String, report: &Report<'_>, palette: Palette) -> std::fmt
         names.sort_unstable();
         names.dedup();
         if !names.is_empty() {
-            writeln!(out, "  {title:<17} {}", line(&names.join(", "), WIDTH - 20))?;
+            page.line(out, 2, &format!("{title:<17} {}", names.join(", ")))?;
         }
     }
     Ok(())
 }
 
-fn unread(out: &mut String, report: &Report<'_>, palette: Palette) -> std::fmt::Result {
-    let items: Vec<_> = report.inventory.unanalysed.iter().chain(&report.matches.unanalysed).collect();
+fn unread(out: &mut String, report: &Report<'_>, page: Page) -> std::fmt::Result {
+    let items: Vec<_> = report.unanalysed().collect();
     if items.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n{}", palette.bold(&format!("not analysed: {}", count(items.len(), "item"))))?;
+    writeln!(out, "\n{}", page.palette.bold(&format!("not analysed: {}", count(items.len(), "item"))))?;
     for item in items.iter().take(MAX_UNREAD) {
-        writeln!(out, "  {}", line(&format!("{}: {}", item.path, item.reason), WIDTH - 2))?;
+        page.text(out, 2, &format!("{}: {}", item.path, item.reason))?;
     }
     match items.len().checked_sub(MAX_UNREAD) {
         Some(more) if more > 0 => writeln!(out, "  and {more} more (-o json lists all)"),
@@ -166,28 +162,24 @@ fn unread(out: &mut String, report: &Report<'_>, palette: Palette) -> std::fmt::
     }
 }
 
-fn verdict(out: &mut String, verdict: &Verdict, palette: Palette) -> std::fmt::Result {
-    let (word, severity) = match verdict.compliance {
+fn verdict(out: &mut String, judged: &Judged<'_>, page: Page) -> std::fmt::Result {
+    let (word, severity) = match judged.verdict.compliance {
         Compliance::Compliant => ("PASS", Severity::Low),
         Compliance::Violating => ("FAIL", Severity::Critical),
         Compliance::Unknown => ("UNKNOWN", Severity::Medium),
     };
-    writeln!(out, "\n{} {}", palette.bold("policy"), palette.severity(severity, word))?;
-    for check in &verdict.checks {
+    writeln!(out, "\n{} {}", page.palette.bold(judged.by), page.palette.severity(severity, word))?;
+    for check in &judged.verdict.checks {
         let effect = match check.effect {
             Effect::Violation => "violated",
             Effect::Unknown => "unknown",
             Effect::Warning => "warning",
             Effect::Suppressed => "excepted",
         };
-        writeln!(out, "  {} {effect:<8} {}", check.id, line(check.rule, WIDTH - 22))?;
-        writeln!(
-            out,
-            "    {}",
-            line(&format!("found {}; allowed {}", check.observed, check.allowed), WIDTH - 4)
-        )?;
+        page.line(out, 2, &format!("{} {effect:<8} {}", check.id, check.rule))?;
+        page.text(out, 4, &format!("found {}; allowed {}", check.observed, check.allowed))?;
         if !check.remedy.is_empty() {
-            writeln!(out, "    {}", line(&format!("remedy: {}", check.remedy), WIDTH - 4))?;
+            page.text(out, 4, &format!("remedy: {}", check.remedy))?;
         }
     }
     Ok(())

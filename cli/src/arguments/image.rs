@@ -1,0 +1,124 @@
+//! The arguments of what reads images.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use breakwater_core::{Platform, Severity};
+use clap::{Args, ValueEnum};
+
+use super::format::{Target, TargetParser};
+
+const EXAMPLES: &str = "\
+Examples:
+  breakwater scan registry.example.com/shop/app:1.2
+  breakwater scan registry.example.com/shop/app:1.2 --policy baseline.yaml
+  breakwater scan registry.example.com/shop/app:1.2 --fail-on high,kev -o table -o sarif=app.sarif
+
+Exit status: 0 passed, or nothing was demanded; 1 violated; 2 it could not be told, or something failed.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Scan {
+    /// The image: [registry/]repository[:tag][@digest]
+    #[arg(value_name = "IMAGE")]
+    pub(crate) source: String,
+    /// What to write, and where to; repeat it for several outputs of one reading
+    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "table", value_parser = TargetParser)]
+    pub(crate) output: Vec<Target>,
+    /// List only findings of this severity and above; the verdict looks at all
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub(crate) severity: Option<Level>,
+    /// List, and count for --fail-on, only findings that an upgrade mends
+    #[arg(long)]
+    pub(crate) ignore_unfixed: bool,
+    /// Judge the image by the ImagePolicy in this YAML file
+    #[arg(long, value_name = "FILE", help_heading = "Judging", conflicts_with = "fail_on")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Without a policy: exit 1 if there is a finding of this severity or above, a known exploited one, or any
+    #[arg(
+        long,
+        value_enum,
+        value_name = "SEVERITY|kev|any",
+        value_delimiter = ',',
+        help_heading = "Judging"
+    )]
+    pub(crate) fail_on: Vec<FailOn>,
+    #[command(flatten)]
+    pub(crate) knowledge: Knowledge,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+/// What is known about packages.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Advisories")]
+pub(crate) struct Knowledge {
+    /// The advisory index [default: advisories.bwdb in breakwater's cache directory, if it is there]; without one
+    /// packages are listed, not judged
+    #[arg(long, value_name = "FILE", env = "BREAKWATER_DB")]
+    pub(crate) db: Option<PathBuf>,
+    /// Refuse an index that is older than this; without it, one older than 7 days is warned about
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) max_db_age: Option<Duration>,
+}
+
+/// How images are read.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reading images")]
+pub(crate) struct Reading {
+    /// os/architecture[/variant]
+    #[arg(long, default_value_t = host_platform())]
+    pub(crate) platform: Platform,
+    /// Speak plain HTTP to the registry
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Allow registries at loopback, link-local and private addresses
+    #[arg(long)]
+    pub(crate) allow_private: bool,
+    /// Credentials as container engines keep them (config.json)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) credentials: Option<PathBuf>,
+    /// Also trust these certificate authorities (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    Critical,
+    High,
+    Medium,
+    Low,
+}
+
+impl Level {
+    pub(crate) fn severity(self) -> Severity {
+        match self {
+            Self::Critical => Severity::Critical,
+            Self::High => Severity::High,
+            Self::Medium => Severity::Medium,
+            Self::Low => Severity::Low,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    Critical,
+    High,
+    /// A severity that nobody said counts as medium, as in an ImagePolicy
+    Medium,
+    Low,
+    /// Any finding, also of unknown severity
+    Any,
+    /// Listed in the CISA Known Exploited Vulnerabilities catalogue
+    Kev,
+}
+
+fn host_platform() -> Platform {
+    Platform::linux(match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        "x86_64" => "amd64",
+        other => other,
+    })
+}
