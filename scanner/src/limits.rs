@@ -24,6 +24,27 @@ pub const MAX_PATH: usize = 4_096;
 pub const MAX_TAR_EXTENSION: u64 = 1 << 20;
 /// The largest single file that is read whole, in bytes: package databases, metadata.
 pub const MAX_FILE: u64 = 32 << 20;
+/// The largest Java archive that is read, in bytes: it is held whole, for its directory stands at its end. Of those above [`MAX_FILE`] one
+/// is held at a time in the whole process.
+pub const MAX_ARCHIVE: u64 = 96 << 20;
+/// How deep archives in archives are read.
+pub const MAX_ARCHIVE_DEPTH: usize = 5;
+/// The most entries of one archive and all within it that are looked at.
+pub const MAX_ARCHIVE_ENTRIES: usize = 500_000;
+/// The most archives within one that are read.
+pub const MAX_ARCHIVES: usize = 5_000;
+/// The most bytes that are inflated and looked through in one archive and all within it: about three seconds.
+pub const MAX_ARCHIVE_WORK: u64 = 1 << 30;
+/// The most bytes of inflated archives that are held at one time for one file.
+pub const MAX_HELD_ARCHIVES: u64 = 32 << 20;
+/// The largest manifest or Maven file in an archive, in bytes.
+pub const MAX_ARCHIVE_TEXT: u64 = 1 << 20;
+/// The most packages that one file tells of.
+pub const MAX_LISTED: usize = 20_000;
+/// The longest name kept of an archive in an archive, in characters.
+pub const MAX_WITHIN: usize = 512;
+/// The most reasons kept of what one file tells only in part.
+pub const MAX_UNREAD: usize = 100;
 /// The most bytes of facts kept per layer until all layers are merged.
 pub const MAX_KEPT: usize = 48 << 20;
 /// The largest embedded Go module list, in bytes.

@@ -88,6 +88,31 @@ async fn what_a_distribution_package_owns_is_that_package() {
 }
 
 #[tokio::test]
+async fn an_archive_of_a_distribution_package_is_that_package_with_all_that_lies_within() {
+    let archive = include_bytes!("../../fuzz/seeds/jar/good-nested");
+    let layers = [tar(&[
+        DEBIAN,
+        ("var/lib/dpkg/status", &status(&[("libc-java", "1.2-1")])),
+        ("var/lib/dpkg/info/libc-java.list", b"/usr/share/java/c.jar\n/usr/share/java/broken.jar\n"),
+        ("usr/share/java/c.jar", archive),
+        ("usr/share/java/broken.jar", b"PK"),
+        ("srv/app.jar", archive),
+    ])];
+    let inventory = inventory(&layers).await;
+    let found: Vec<_> = inventory.packages.iter().map(|p| (p.name.as_str(), p.path.as_str())).collect();
+    assert_eq!(
+        found,
+        [
+            ("libc-java", "var/lib/dpkg/status"),
+            ("x.test:c", "srv/app.jar!/BOOT-INF/lib/c-1.2.jar"),
+            ("x.test:c", "srv/app.jar!/BOOT-INF/lib/d.war!/WEB-INF/lib/c.jar"),
+        ]
+    );
+    let unread: Vec<_> = inventory.unanalysed.iter().map(|item| item.path.as_str()).collect();
+    assert_eq!(unread, ["usr/share/java/broken.jar"]);
+}
+
+#[tokio::test]
 async fn what_is_not_read_is_said() {
     let layers = [tar(&[
         ("var/lib/rpm/rpmdb.sqlite", b"SQLite format 3\0"),

@@ -7,7 +7,7 @@ use breakwater_core::{Digest, ImageReference};
 use breakwater_scanner::{
     image::{ImageDescription, manifest},
     layer::{ExpectedLayer, read_layer, tar::Tar},
-    packages::{apk, dpkg, gobuild::BuildInfoSearch, npm, os_release, python},
+    packages::{apk, dpkg, gobuild::BuildInfoSearch, java, npm, os_release, python},
     registry::Credentials,
 };
 use proptest::prelude::*;
@@ -71,6 +71,16 @@ proptest! {
         let _ = Credentials::parse(text.as_bytes());
         let _ = manifest::parse(text.as_bytes(), None);
         let _ = ImageDescription::parse(text.as_bytes());
+    }
+
+    #[test]
+    fn java_archives_take_damage(at in prop::collection::vec((any::<usize>(), any::<u8>()), 0..8)) {
+        let mut bytes = include_bytes!("../../fuzz/seeds/jar/good-nested").to_vec();
+        for (position, byte) in at {
+            let position = position % bytes.len();
+            bytes[position] = byte;
+        }
+        let _ = java::read("a-1.jar", &bytes);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use breakwater_core::{Digest, ImageReference};
 use breakwater_scanner::{
     image::{ImageDescription, manifest},
     layer::{ExpectedLayer, LayerError, read_layer},
-    packages::{apk, dpkg, gobuild::BuildInfoSearch},
+    packages::{apk, dpkg, gobuild::BuildInfoSearch, java},
 };
 
 /// Runs each seed of `target` through `is_understood`.
@@ -45,6 +45,14 @@ fn package_databases() {
         !dpkg::parse_status(text(bytes)).is_empty() && !dpkg::parse_files(text(bytes)).is_empty()
     });
     seeds("apk", |bytes| apk::parse_installed(text(bytes)).0.len() == 2);
+}
+
+#[test]
+fn java_archives() {
+    seeds("jar", |bytes| {
+        let listing = java::read("lib/c-1.2.jar", bytes).unwrap_or_default();
+        listing.packages.iter().any(|package| package.name.ends_with("test:c") && package.version == "1.2")
+    });
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::{
         path::unmerged,
     },
     packages::{
-        LanguagePackage, OsPackage,
+        LanguagePackage, Listing, OsPackage,
         distribution::{Format, ecosystem, package_url},
     },
 };
@@ -42,9 +42,12 @@ pub fn assemble(identity: &Identity, description: &ImageDescription, layers: &[L
     let mut packages = os_packages(&merged, os.as_ref());
     let mut software: Vec<Software> = merged.software.iter().map(|software| (*software).clone()).collect();
     add_software_of_packages(&mut software, &packages);
-    packages.extend(language_packages(&merged));
+    let languages = languages(&merged);
+    packages.extend(languages.iter().flat_map(|(path, layer, listing)| {
+        listing.packages.iter().map(|package| listed(package, path, merged.digest(*layer)))
+    }));
     let mut unanalysed = merged.unanalysed.clone();
-    unanalysed.extend(unread(&merged));
+    unanalysed.extend(unread(&merged, &languages));
     let mut inventory = Inventory {
         schema_version: SCHEMA_VERSION,
         image: ImageIdentity {
@@ -144,21 +147,19 @@ fn origins<'a>(merged: &Merged<'a>, path: &str, top: usize) -> BTreeMap<Key<'a>,
     origins
 }
 
-/// Packages of languages, but for those that a distribution's package brought: they are that package.
-fn language_packages(merged: &Merged<'_>) -> Vec<Package> {
+/// A file that tells of a language's packages: its path, its layer and what it tells.
+type Told<'a> = (&'a str, usize, &'a Listing);
+
+/// All of them, but for those that a distribution's package brought: they are that package.
+fn languages<'a>(merged: &Merged<'a>) -> Vec<Told<'a>> {
     let found = || {
         merged.files.iter().filter_map(|(path, file)| match file.evidence {
-            Evidence::Language(packages) => Some((*path, file.layer, packages)),
+            Evidence::Language(listing) => Some((*path, file.layer, listing)),
             _ => None,
         })
     };
     let owned = owned(merged, found().map(|(path, ..)| unmerged(path)).collect());
-    found()
-        .filter(|(path, ..)| !owned.contains(unmerged(path)))
-        .flat_map(|(path, layer, packages)| {
-            packages.iter().map(move |package| listed(package, path, merged.digest(layer)))
-        })
-        .collect()
+    found().filter(|(path, ..)| !owned.contains(unmerged(path))).collect()
 }
 
 fn listed(package: &LanguagePackage, path: &str, layer: Option<&Digest>) -> Package {
@@ -170,8 +171,13 @@ fn listed(package: &LanguagePackage, path: &str, layer: Option<&Digest>) -> Pack
         source: None,
         licenses: package.licenses.clone(),
         layer: layer.cloned(),
-        path: if package.within.is_empty() { path.to_owned() } else { format!("{path}!/{}", package.within) },
+        path: inside(path, &package.within),
     }
+}
+
+/// A place within the file at `path`, as Java writes it.
+fn inside(path: &str, within: &str) -> String {
+    if within.is_empty() { path.to_owned() } else { format!("{path}!/{within}") }
 }
 
 /// Those of `candidates` that a distribution's package lists as its own.
@@ -195,19 +201,22 @@ fn add_software_of_packages(software: &mut Vec<Software>, packages: &[Package]) 
 }
 
 /// Files that were not read: one line for each reason, or each file where few share it.
-fn unread(merged: &Merged<'_>) -> Vec<Unanalysed> {
-    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+fn unread(merged: &Merged<'_>, languages: &[Told<'_>]) -> Vec<Unanalysed> {
+    let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (path, file) in &merged.files {
         if let Evidence::Unread(reason) = file.evidence {
-            reasons.entry(reason).or_default().push(path);
+            reasons.entry(reason).or_default().push((*path).to_owned());
+        }
+    }
+    for (path, _, listing) in languages {
+        for item in &listing.unread {
+            reasons.entry(&item.reason).or_default().push(inside(path, &item.path));
         }
     }
     let mut out = Vec::new();
     for (reason, paths) in reasons {
-        let listed = paths
-            .iter()
-            .take(10)
-            .map(|path| Unanalysed { path: (*path).to_owned(), reason: reason.to_owned() });
+        let listed =
+            paths.iter().take(10).map(|path| Unanalysed { path: path.clone(), reason: reason.to_owned() });
         out.extend(listed);
         if paths.len() > 10 {
             let others = paths.len() - 10;

@@ -8,7 +8,7 @@ use breakwater_core::{
     inventory::{OperatingSystem, Software, Unanalysed},
 };
 
-use crate::packages::{LanguagePackage, OsPackage};
+use crate::packages::{Listing, OsPackage};
 
 /// What one file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub enum Evidence {
     },
     /// Paths of the files that one dpkg package owns, one a line.
     DpkgFiles(String),
-    Language(Vec<LanguagePackage>),
+    Language(Listing),
     /// A hard or symbolic link to this path.
     Link(String),
     /// Holds packages that are not read, and why.
@@ -41,7 +41,10 @@ impl Evidence {
             Self::Apk { packages, files } => {
                 packages.len().saturating_mul(PACKAGE).saturating_add(files.len())
             }
-            Self::Language(packages) => packages.len().saturating_mul(PACKAGE),
+            Self::Language(Listing { packages, unread }) => {
+                let within = packages.iter().map(|package| PACKAGE + package.within.len());
+                within.chain(unread.iter().map(|item| item.path.len() + item.reason.len())).sum()
+            }
             Self::DpkgFiles(text) | Self::Link(text) | Self::Unread(text) => text.len(),
         }
     }

@@ -1,4 +1,8 @@
-use std::{io::BufRead, str::from_utf8};
+use std::{
+    io::BufRead,
+    str::from_utf8,
+    sync::{Mutex, PoisonError},
+};
 
 use breakwater_core::{
     Digest,
@@ -134,15 +138,18 @@ impl Reading {
 
     /// A file that is read whole.
     fn file<R: BufRead>(&mut self, entry: &Entry, want: Want, tar: &mut Tar<R>) -> Result<(), LayerError> {
-        if entry.sparse || entry.size > MAX_FILE {
+        if entry.sparse || entry.size > want.bound() {
             let reason = if entry.sparse {
                 "a sparse file is not read".to_owned()
             } else {
-                format!("larger than {} MiB", MAX_FILE >> 20)
+                format!("larger than {} MiB", want.bound() >> 20)
             };
             self.keep(&entry.path, Evidence::Unread(reason));
             return Ok(());
         }
+        static LARGE: Mutex<()> = Mutex::new(());
+        // A panic while it was held says nothing about the next file.
+        let _alone = (entry.size > MAX_FILE).then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
         let mut bytes = Vec::with_capacity(usize::try_from(entry.size).unwrap_or(0));
         tar.content(|piece| {
             bytes.extend_from_slice(piece);
@@ -163,7 +170,7 @@ impl Reading {
         let is_elf = search.is_elf();
         let found = search.finish();
         if !found.packages.is_empty() {
-            self.keep(&entry.path, Evidence::Language(found.packages));
+            self.keep(&entry.path, Evidence::Language(found.packages.into()));
         }
         if let Some(reason) = found.unread {
             self.leave_out(&entry.path, reason);

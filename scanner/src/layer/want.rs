@@ -1,7 +1,7 @@
 //! Which files of an image are read, by their path alone.
 
 use super::path;
-use crate::packages::Family;
+use crate::{limits::MAX_FILE, packages::Family};
 
 /// What a file is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,10 +19,19 @@ pub(crate) enum Want {
 }
 
 const RPM: &str = "rpm package databases are not read";
-const JAVA: &str = "Java archives are not read";
 const RUBY: &str = "Ruby gems are not read";
 const PHP: &str = "Composer packages are not read";
 const DOTNET: &str = ".NET dependencies are not read";
+
+impl Want {
+    /// The largest such file that is read, in bytes.
+    pub(super) fn bound(self) -> u64 {
+        match self {
+            Self::Language(family) => family.bound(),
+            _ => MAX_FILE,
+        }
+    }
+}
 
 pub(crate) fn want(path: &str) -> Option<Want> {
     by_place(path).or_else(|| Family::of(path).map(Want::Language)).or_else(|| by_name(path))
@@ -54,7 +63,6 @@ fn by_name(path: &str) -> Option<Want> {
     match name {
         "installed.json" => path.ends_with("vendor/composer/installed.json").then_some(Want::Unread(PHP)),
         _ => match name.rsplit_once('.')?.1 {
-            "jar" | "war" | "ear" => Some(Want::Unread(JAVA)),
             "gemspec" => path.contains("/specifications/").then_some(Want::Unread(RUBY)),
             "json" => name.ends_with(".deps.json").then_some(Want::Unread(DOTNET)),
             _ => None,
@@ -93,7 +101,7 @@ mod tests {
             ),
             ("METADATA", None),
             ("var/lib/rpm/rpmdb.sqlite", Some(Want::Unread(RPM))),
-            ("opt/app.jar", Some(Want::Unread(JAVA))),
+            ("opt/App.JAR", Some(Want::Language(Family::JavaArchive))),
         ] {
             assert_eq!(want(path), expected, "{path}");
         }

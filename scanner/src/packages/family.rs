@@ -2,13 +2,15 @@
 
 use std::str::from_utf8;
 
-use super::{LanguagePackage, npm, python};
+use super::{Listing, java, npm, python};
+use crate::limits::{MAX_ARCHIVE, MAX_FILE};
 
 /// A kind of file that lists packages of a language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     NpmPackage,
     PythonMetadata,
+    JavaArchive,
 }
 
 impl Family {
@@ -20,6 +22,7 @@ impl Family {
             "package.json" => is_npm_package(directory).then_some(Self::NpmPackage),
             "METADATA" => directory.ends_with(".dist-info").then_some(Self::PythonMetadata),
             "PKG-INFO" => directory.ends_with(".egg-info").then_some(Self::PythonMetadata),
+            _ if java::is_archive(name) => Some(Self::JavaArchive),
             _ => match name.rsplit_once('.')?.1 {
                 "egg-info" => Some(Self::PythonMetadata),
                 _ => None,
@@ -27,16 +30,27 @@ impl Family {
         }
     }
 
+    /// The largest file of this kind that is read, in bytes.
+    #[must_use]
+    pub fn bound(self) -> u64 {
+        match self {
+            Self::JavaArchive => MAX_ARCHIVE,
+            _ => MAX_FILE,
+        }
+    }
+
     /// The packages that `bytes`, the file at `path`, tell of.
     ///
     /// # Errors
     /// Why the file cannot be read, for `unanalysed`.
-    pub fn read(self, _path: &str, bytes: &[u8]) -> Result<Vec<LanguagePackage>, String> {
+    pub fn read(self, path: &str, bytes: &[u8]) -> Result<Listing, String> {
         let text = || from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Into::into);
-        Ok(match self {
+        let packages: Vec<_> = match self {
+            Self::JavaArchive => return java::read(path, bytes),
             Self::NpmPackage => npm::parse(bytes)?.into_iter().collect(),
             Self::PythonMetadata => python::parse(&text()).into_iter().collect(),
-        })
+        };
+        Ok(packages.into())
     }
 }
 

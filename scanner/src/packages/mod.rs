@@ -5,12 +5,15 @@ pub mod distribution;
 pub mod dpkg;
 mod family;
 pub mod gobuild;
+pub mod java;
+mod listing;
 pub mod npm;
 pub mod os_release;
 mod purl;
 pub mod python;
 
 pub use family::Family;
+pub use listing::Listing;
 
 use breakwater_core::{inventory::SourcePackage, printable};
 
