@@ -10,5 +10,5 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
             break;
         }
     }
-    let _ = search.finish();
+    let _ = search.finish(Some(program));
 });

@@ -51,6 +51,13 @@ pub const MAX_KEPT: usize = 48 << 20;
 pub const MAX_BUILD_INFO: usize = 4 << 20;
 /// The largest zstd window, as a power of two: the decoder allocates that much.
 pub const MAX_ZSTD_WINDOW_LOG: u32 = 25;
+/// The largest program that is held whole, in bytes: what Rust's and older Go linkers leave is found by way of its section headers, which
+/// stand at its end.
+pub const MAX_HELD_PROGRAM: u64 = 32 << 20;
+/// The most sections of a program that are looked at.
+pub const MAX_SECTIONS: usize = 512;
+/// The largest embedded list of Rust crates, inflated, in bytes.
+pub const MAX_CRATE_LIST: u64 = 8 << 20;
 /// Layers that are read at the same time.
 pub const PARALLEL_LAYERS: usize = 2;
 /// Pieces of a layer that wait for the analysis; the network waits when they are used up.

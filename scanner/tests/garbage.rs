@@ -7,7 +7,9 @@ use breakwater_core::{Digest, ImageReference};
 use breakwater_scanner::{
     image::{ImageDescription, manifest},
     layer::{ExpectedLayer, read_layer, tar::Tar},
-    packages::{apk, dpkg, gobuild::BuildInfoSearch, java, npm, os_release, python},
+    packages::{
+        apk, auditable, composer, dotnet, dpkg, gobuild::BuildInfoSearch, java, npm, os_release, python, ruby,
+    },
     registry::Credentials,
 };
 use proptest::prelude::*;
@@ -26,7 +28,7 @@ fn build_info(bytes: &[u8], piece: usize) {
             break;
         }
     }
-    let _ = search.finish();
+    let _ = search.finish(Some(bytes));
 }
 
 /// A valid archive with some of its bytes changed: deeper than noise gets.
@@ -66,7 +68,10 @@ proptest! {
         os_release::parse(&text);
         os_release::alpine_branch(&text);
         python::parse(&text);
+        let _ = ruby::parse("a-1.gemspec", &text);
         let _ = npm::parse(text.as_bytes());
+        let _ = composer::parse(text.as_bytes());
+        let _ = dotnet::parse(text.as_bytes());
         let _ = text.parse::<ImageReference>();
         let _ = Credentials::parse(text.as_bytes());
         let _ = manifest::parse(text.as_bytes(), None);
@@ -81,6 +86,16 @@ proptest! {
             bytes[position] = byte;
         }
         let _ = java::read("a-1.jar", &bytes);
+    }
+
+    #[test]
+    fn programs_take_damage(at in prop::collection::vec((any::<usize>(), any::<u8>()), 0..8)) {
+        let mut bytes = include_bytes!("../../fuzz/seeds/auditable/good-library").to_vec();
+        for (position, byte) in at {
+            let position = position % bytes.len();
+            bytes[position] = byte;
+        }
+        let _ = auditable::parse(&bytes);
     }
 
     #[test]

@@ -7,7 +7,9 @@ use breakwater_core::{Digest, ImageReference};
 use breakwater_scanner::{
     image::{ImageDescription, manifest},
     layer::{ExpectedLayer, LayerError, read_layer},
-    packages::{apk, dpkg, gobuild::BuildInfoSearch, java},
+    packages::{
+        LanguagePackage, apk, auditable, composer, dotnet, dpkg, gobuild::BuildInfoSearch, java, ruby,
+    },
 };
 
 /// Runs each seed of `target` through `is_understood`.
@@ -56,6 +58,16 @@ fn java_archives() {
 }
 
 #[test]
+fn lists_of_other_languages() {
+    let is_c =
+        |package: &LanguagePackage| package.name.to_lowercase().ends_with('c') && package.version == "1.2";
+    seeds("gemspec", |bytes| ruby::parse("c-1.2.gemspec", text(bytes)).is_some_and(|gem| is_c(&gem)));
+    seeds("composer", |bytes| composer::parse(bytes).unwrap_or_default().iter().any(is_c));
+    seeds("dotnet_deps", |bytes| dotnet::parse(bytes).unwrap_or_default().iter().any(is_c));
+    seeds("auditable", |bytes| auditable::parse(bytes).packages.len() == 2);
+}
+
+#[test]
 fn build_information() {
     seeds("buildinfo", |bytes| {
         let (piece, program) = bytes.split_first().unwrap();
@@ -65,7 +77,7 @@ fn build_information() {
                 break;
             }
         }
-        search.finish().packages.iter().any(|package| package.name == "x.test/c")
+        search.finish(Some(program)).packages.iter().any(|package| package.name == "x.test/c")
     });
 }
 

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     contents,
     limits::{MAX_FILE, MAX_KEPT, MAX_LAYER_ENTRIES, MAX_PATH},
-    packages::{apk, dpkg, gobuild::BuildInfoSearch, os_release},
+    packages::{apk, dpkg, os_release, program::ProgramSearch},
 };
 
 /// What a layer is to be, by the manifest and the image configuration.
@@ -37,7 +37,8 @@ pub struct ExpectedLayer {
 /// [`LayerError`]: the layer is corrupt, is not the expected one, or its source broke off. Bounds that are hit are no errors: they are
 /// listed in the facts' `unanalysed`.
 pub fn read_layer(from: impl BufRead, expected: &ExpectedLayer) -> Result<LayerFacts, LayerError> {
-    let mut reading = Reading { facts: LayerFacts::new(expected.digest.clone()), kept: 0 };
+    let mut reading =
+        Reading { facts: LayerFacts::new(expected.digest.clone()), kept: 0, program: Vec::new() };
     let mut tar = Tar::new(Inflated::new(from)?);
     let walked = reading.walk(&mut tar);
     let inflated = tar.into_inner();
@@ -78,6 +79,8 @@ struct Reading {
     facts: LayerFacts,
     /// Bytes of facts kept so far, roughly.
     kept: usize,
+    /// Memory for programs, used again for the next.
+    program: Vec<u8>,
 }
 
 impl Reading {
@@ -163,12 +166,13 @@ impl Reading {
         Ok(())
     }
 
-    /// Any other file: searched for what Go's linker leaves in programs, if it is one. Answers whether it is.
+    /// Any other file: searched for what linkers leave in programs, if it is one. Answers whether it is.
     fn program<R: BufRead>(&mut self, entry: &Entry, tar: &mut Tar<R>) -> Result<bool, LayerError> {
-        let mut search = BuildInfoSearch::default();
+        let mut search = ProgramSearch::new(entry.size, std::mem::take(&mut self.program));
         tar.content(|piece| search.push(piece))?;
         let is_elf = search.is_elf();
-        let found = search.finish();
+        let (found, memory) = search.finish();
+        self.program = memory;
         if !found.packages.is_empty() {
             self.keep(&entry.path, Evidence::Language(found.packages.into()));
         }

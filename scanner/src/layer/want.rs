@@ -1,6 +1,5 @@
 //! Which files of an image are read, by their path alone.
 
-use super::path;
 use crate::{limits::MAX_FILE, packages::Family};
 
 /// What a file is read as.
@@ -19,9 +18,6 @@ pub(crate) enum Want {
 }
 
 const RPM: &str = "rpm package databases are not read";
-const RUBY: &str = "Ruby gems are not read";
-const PHP: &str = "Composer packages are not read";
-const DOTNET: &str = ".NET dependencies are not read";
 
 impl Want {
     /// The largest such file that is read, in bytes.
@@ -34,7 +30,7 @@ impl Want {
 }
 
 pub(crate) fn want(path: &str) -> Option<Want> {
-    by_place(path).or_else(|| Family::of(path).map(Want::Language)).or_else(|| by_name(path))
+    by_place(path).or_else(|| Family::of(path).map(Want::Language))
 }
 
 fn by_place(path: &str) -> Option<Want> {
@@ -56,18 +52,6 @@ fn by_place(path: &str) -> Option<Want> {
             return matches!(file, "Packages" | "Packages.db" | "rpmdb.sqlite").then_some(Want::Unread(RPM));
         }
     })
-}
-
-fn by_name(path: &str) -> Option<Want> {
-    let name = path::name(path);
-    match name {
-        "installed.json" => path.ends_with("vendor/composer/installed.json").then_some(Want::Unread(PHP)),
-        _ => match name.rsplit_once('.')?.1 {
-            "gemspec" => path.contains("/specifications/").then_some(Want::Unread(RUBY)),
-            "json" => name.ends_with(".deps.json").then_some(Want::Unread(DOTNET)),
-            _ => None,
-        },
-    }
 }
 
 #[cfg(test)]
@@ -101,6 +85,14 @@ mod tests {
             ),
             ("METADATA", None),
             ("var/lib/rpm/rpmdb.sqlite", Some(Want::Unread(RPM))),
+            (
+                "usr/lib/ruby/specifications/default/json-2.6.1.gemspec",
+                Some(Want::Language(Family::GemSpecification)),
+            ),
+            ("usr/lib/ruby/gems/json-2.6.1/json.gemspec", None),
+            ("srv/vendor/composer/installed.json", Some(Want::Language(Family::ComposerInstalled))),
+            ("srv/installed.json", None),
+            ("app/App.deps.json", Some(Want::Language(Family::DotnetDependencies))),
             ("opt/App.JAR", Some(Want::Language(Family::JavaArchive))),
         ] {
             assert_eq!(want(path), expected, "{path}");

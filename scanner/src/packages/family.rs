@@ -2,7 +2,7 @@
 
 use std::str::from_utf8;
 
-use super::{Listing, java, npm, python};
+use super::{Listing, composer, dotnet, java, npm, python, ruby};
 use crate::limits::{MAX_ARCHIVE, MAX_FILE};
 
 /// A kind of file that lists packages of a language.
@@ -11,6 +11,9 @@ pub enum Family {
     NpmPackage,
     PythonMetadata,
     JavaArchive,
+    GemSpecification,
+    ComposerInstalled,
+    DotnetDependencies,
 }
 
 impl Family {
@@ -22,9 +25,12 @@ impl Family {
             "package.json" => is_npm_package(directory).then_some(Self::NpmPackage),
             "METADATA" => directory.ends_with(".dist-info").then_some(Self::PythonMetadata),
             "PKG-INFO" => directory.ends_with(".egg-info").then_some(Self::PythonMetadata),
+            "installed.json" => directory.ends_with("vendor/composer").then_some(Self::ComposerInstalled),
+            _ if name.ends_with(".deps.json") => Some(Self::DotnetDependencies),
             _ if java::is_archive(name) => Some(Self::JavaArchive),
             _ => match name.rsplit_once('.')?.1 {
                 "egg-info" => Some(Self::PythonMetadata),
+                "gemspec" => is_gem_directory(directory).then_some(Self::GemSpecification),
                 _ => None,
             },
         }
@@ -47,11 +53,22 @@ impl Family {
         let text = || from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Into::into);
         let packages: Vec<_> = match self {
             Self::JavaArchive => return java::read(path, bytes),
+            Self::GemSpecification => {
+                ruby::parse(path.rsplit('/').next().unwrap_or(path), &text()).into_iter().collect()
+            }
+            Self::ComposerInstalled => composer::parse(bytes)?,
+            Self::DotnetDependencies => dotnet::parse(bytes)?,
             Self::NpmPackage => npm::parse(bytes)?.into_iter().collect(),
             Self::PythonMetadata => python::parse(&text()).into_iter().collect(),
         };
         Ok(packages.into())
     }
+}
+
+/// Where installed gems are specified, and those that come with Ruby itself.
+fn is_gem_directory(directory: &str) -> bool {
+    let directory = directory.strip_suffix("/default").unwrap_or(directory);
+    directory == "specifications" || directory.ends_with("/specifications")
 }
 
 /// Whether `directory` is `node_modules/NAME` or `node_modules/@SCOPE/NAME`: a package's own, not one in its depths.

@@ -1,8 +1,11 @@
 //! Go: the build information that Go's linker leaves in every program (`debug/buildinfo`).
 //!
 //! Programs are streamed past, never held: since Go 1.18 the information stands in one place behind a magic string. Older programs keep
-//! pointers there instead, but their module list stands between two fixed marks (`cmd/go/internal/modload`), so it is found as well;
-//! their Go version is not.
+//! pointers there instead, but their module list stands between two fixed marks (`cmd/go/internal/modload`), so it is found as well; for
+//! their Go version the pointers are followed, where the program is held.
+
+mod ldflags;
+mod pointers;
 
 use memchr::memmem;
 
@@ -61,16 +64,20 @@ impl BuildInfoSearch {
         self.head == b"\x7fELF"
     }
 
-    pub fn finish(self) -> Found {
+    /// What was found; `program` is the whole file if it is held.
+    pub fn finish(self, program: Option<&[u8]>) -> Found {
         if let Some(info) = self.inline.found {
             return Found { packages: packages(Some(&info.go), &info.modules), unread: None };
         }
-        match self.list.found {
-            Some(info) => Found {
+        let pointed = self.inline.is_seen.then(|| program.and_then(pointers::go_version)).flatten();
+        match (self.list.found, pointed) {
+            (Some(info), Some(go)) => Found { packages: packages(Some(&go), &info.modules), unread: None },
+            (Some(info), None) => Found {
                 packages: packages(None, &info.modules),
                 unread: Some("a program of Go before 1.18: the version of its standard library is not read"),
             },
-            None => Found::default(),
+            (None, Some(go)) => Found { packages: packages(Some(&go), ""), unread: None },
+            (None, None) => Found::default(),
         }
     }
 }
@@ -95,12 +102,21 @@ struct Search {
     /// The end of the last piece, or (`is_match`) everything since the magic.
     held: Vec<u8>,
     is_match: bool,
+    /// Whether the magic was met at all.
+    is_seen: bool,
     found: Option<BuildInfo>,
 }
 
 impl Search {
     fn new(magic: &'static [u8], judge: fn(&[u8]) -> Judgement) -> Self {
-        Self { finder: memmem::Finder::new(magic), judge, held: Vec::new(), is_match: false, found: None }
+        Self {
+            finder: memmem::Finder::new(magic),
+            judge,
+            held: Vec::new(),
+            is_match: false,
+            is_seen: false,
+            found: None,
+        }
     }
 
     fn push(&mut self, piece: &[u8]) {
@@ -124,6 +140,7 @@ impl Search {
                 return;
             }
             self.is_match = true;
+            self.is_seen = true;
         } else {
             self.held.extend_from_slice(piece);
         }
@@ -223,9 +240,14 @@ fn packages(go: Option<&str>, modules: &str) -> Vec<LanguagePackage> {
         let mut fields = line.split('\t');
         let (kind, path, stated) = (fields.next(), fields.next(), fields.next().unwrap_or_default());
         let Some(path) = path.map(name).filter(|path| !path.is_empty()) else { continue };
-        // A main module that was built outside a release has no version; it is listed without one.
-        let stated = if stated == "(devel)" { String::new() } else { version(stated) };
+        let is_unreleased = stated == "(devel)";
+        let stated = if is_unreleased { String::new() } else { version(stated) };
         match kind {
+            // A main module that was built outside a release: what its build was told, or nothing.
+            Some("mod") if is_unreleased => {
+                let told = ldflags::version_of(&path, modules).map(version);
+                found.push((path, told.unwrap_or_default()));
+            }
             Some("mod" | "dep") => found.push((path, stated)),
             Some("=>") => {
                 // A directory in place of a module: its name stays, whose code it is cannot be told.

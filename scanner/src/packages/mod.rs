@@ -1,7 +1,10 @@
 //! What package managers and linkers leave behind: one parser a format, each a pure function over the file's text.
 
 pub mod apk;
+pub mod auditable;
+pub mod composer;
 pub mod distribution;
+pub mod dotnet;
 pub mod dpkg;
 mod family;
 pub mod gobuild;
@@ -9,8 +12,10 @@ pub mod java;
 mod listing;
 pub mod npm;
 pub mod os_release;
+pub mod program;
 mod purl;
 pub mod python;
+pub mod ruby;
 
 pub use family::Family;
 pub use listing::Listing;

@@ -41,7 +41,7 @@ fn read(program: &[u8], piece: usize) -> Found {
             break;
         }
     }
-    search.finish()
+    search.finish(None)
 }
 
 fn names(found: &Found) -> Vec<(&str, &str)> {
@@ -79,6 +79,72 @@ fn programs_before_1_18_have_modules_and_say_what_is_missing() {
         assert_eq!(found.packages.len(), 4);
         assert!(found.unread.is_some());
     }
+}
+
+/// An ELF file whose one segment, loaded at `BASE`, is the file itself.
+fn pointing_program(big_endian: bool, modules: &[u8]) -> Vec<u8> {
+    const BASE: u64 = 0x40_0000;
+    let number = |n: u64, size: usize| {
+        let bytes = if big_endian { n.to_be_bytes() } else { n.to_le_bytes() };
+        if big_endian { bytes[8 - size..].to_vec() } else { bytes[..size].to_vec() }
+    };
+    let mut program = b"\x7fELF\x02".to_vec();
+    program.extend([if big_endian { 2 } else { 1 }, 1]);
+    program.resize(16, 0);
+    // e_type, e_machine, e_version, e_entry, e_phoff, e_shoff, e_flags, e_ehsize, e_phentsize, e_phnum, e_shentsize, e_shnum, e_shstrndx.
+    for (n, size) in [
+        (2, 2),
+        (62, 2),
+        (1, 4),
+        (0, 8),
+        (64, 8),
+        (0, 8),
+        (0, 4),
+        (64, 2),
+        (56, 2),
+        (1, 2),
+        (64, 2),
+        (0, 2),
+        (0, 2),
+    ] {
+        program.extend(number(n, size));
+    }
+    // p_type, p_flags, p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_align.
+    for (n, size) in [(1, 4), (6, 4), (0, 8), (BASE, 8), (BASE, 8), (4096, 8), (4096, 8), (16, 8)] {
+        program.extend(number(n, size));
+    }
+    program.resize(128, 0);
+    program.extend_from_slice(MAGIC);
+    program.extend([8, u8::from(big_endian)]);
+    program.extend([number(BASE + 256, 8), number(BASE + 272, 8)].concat());
+    program.resize(256, 0);
+    program.extend([number(BASE + 300, 8), number(8, 8)].concat());
+    program.resize(300, 0);
+    program.extend_from_slice(b"go1.16.7");
+    program.resize(512, 0);
+    program.extend_from_slice(modules);
+    program.resize(4096, 0);
+    program
+}
+
+#[test]
+fn programs_before_1_18_tell_their_go_version_where_they_are_held() {
+    for big_endian in [false, true] {
+        for (modules, count) in [(list_bytes(), 5), (Vec::new(), 1)] {
+            let program = pointing_program(big_endian, &modules);
+            let mut search = BuildInfoSearch::default();
+            program.chunks(700).for_each(|piece| assert!(search.push(piece)));
+            let found = search.finish(Some(&program));
+            assert_eq!((found.packages.len(), found.unread), (count, None));
+            assert_eq!(names(&found).last(), Some(&("stdlib", "1.16.7")));
+        }
+    }
+    // Pointers that lead nowhere.
+    let mut lost = pointing_program(false, &list_bytes());
+    lost[144 + 2] = 0xff;
+    let mut search = BuildInfoSearch::default();
+    search.push(&lost);
+    assert!(search.finish(Some(&lost)).unread.is_some());
 }
 
 #[test]
