@@ -8,7 +8,8 @@ use breakwater_scanner::{
     image::{ImageDescription, manifest},
     layer::{ExpectedLayer, LayerError, read_layer},
     packages::{
-        LanguagePackage, apk, auditable, composer, dotnet, dpkg, gobuild::BuildInfoSearch, java, ruby,
+        LanguagePackage, apk, auditable, composer, conda, cran, dotnet, dpkg, gobuild::BuildInfoSearch, java,
+        ruby,
     },
 };
 
@@ -62,6 +63,8 @@ fn lists_of_other_languages() {
     let is_c =
         |package: &LanguagePackage| package.name.to_lowercase().ends_with('c') && package.version == "1.2";
     seeds("gemspec", |bytes| ruby::parse("c-1.2.gemspec", text(bytes)).is_some_and(|gem| is_c(&gem)));
+    seeds("conda", |bytes| conda::parse(bytes).is_ok_and(|record| is_c(&record)));
+    seeds("cran", |bytes| cran::parse(text(bytes)).is_some_and(|package| is_c(&package)));
     seeds("composer", |bytes| composer::parse(bytes).unwrap_or_default().iter().any(is_c));
     seeds("dotnet_deps", |bytes| dotnet::parse(bytes).unwrap_or_default().iter().any(is_c));
     seeds("auditable", |bytes| auditable::parse(bytes).packages.len() == 2);

@@ -93,6 +93,10 @@ mod tests {
             ("srv/vendor/composer/installed.json", Some(Want::Language(Family::ComposerInstalled))),
             ("srv/installed.json", None),
             ("app/App.deps.json", Some(Want::Language(Family::DotnetDependencies))),
+            ("usr/lib/R/site-library/rlang/DESCRIPTION", Some(Want::Language(Family::RDescription))),
+            ("srv/DESCRIPTION", None),
+            ("opt/conda/conda-meta/openssl-3.0.8-0.json", Some(Want::Language(Family::CondaRecord))),
+            ("usr/lib/python3/six-1.16.egg/EGG-INFO/PKG-INFO", Some(Want::Language(Family::PythonMetadata))),
             ("opt/App.JAR", Some(Want::Language(Family::JavaArchive))),
         ] {
             assert_eq!(want(path), expected, "{path}");

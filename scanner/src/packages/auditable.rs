@@ -48,7 +48,7 @@ pub fn parse(program: &[u8]) -> Found {
 
 fn section(program: &[u8]) -> Option<&[u8]> {
     // Only the section's name decides, so without it in the file there is no need to look at sections at all.
-    memchr::memmem::rfind(program, SECTION_IN_TABLE)?;
+    memchr::memmem::find(program, SECTION_IN_TABLE)?;
     let file = File::parse(program).ok()?;
     let found =
         file.sections().take(MAX_SECTIONS).find(|section| section.name_bytes() == Ok(SECTION.as_bytes()));

@@ -2,7 +2,7 @@
 
 use std::str::from_utf8;
 
-use super::{Listing, composer, dotnet, java, npm, python, ruby};
+use super::{Listing, composer, conda, cran, dotnet, java, npm, python, ruby};
 use crate::limits::{MAX_ARCHIVE, MAX_FILE};
 
 /// A kind of file that lists packages of a language.
@@ -14,6 +14,8 @@ pub enum Family {
     GemSpecification,
     ComposerInstalled,
     DotnetDependencies,
+    CondaRecord,
+    RDescription,
 }
 
 impl Family {
@@ -24,8 +26,11 @@ impl Family {
         match name {
             "package.json" => is_npm_package(directory).then_some(Self::NpmPackage),
             "METADATA" => directory.ends_with(".dist-info").then_some(Self::PythonMetadata),
-            "PKG-INFO" => directory.ends_with(".egg-info").then_some(Self::PythonMetadata),
+            "PKG-INFO" => (directory.ends_with(".egg-info") || directory.ends_with(".egg/EGG-INFO"))
+                .then_some(Self::PythonMetadata),
+            "DESCRIPTION" => is_r_package(directory).then_some(Self::RDescription),
             "installed.json" => directory.ends_with("vendor/composer").then_some(Self::ComposerInstalled),
+            _ if directory.ends_with("conda-meta") && name.ends_with(".json") => Some(Self::CondaRecord),
             _ if name.ends_with(".deps.json") => Some(Self::DotnetDependencies),
             _ if java::is_archive(name) => Some(Self::JavaArchive),
             _ => match name.rsplit_once('.')?.1 {
@@ -56,6 +61,8 @@ impl Family {
             Self::GemSpecification => {
                 ruby::parse(path.rsplit('/').next().unwrap_or(path), &text()).into_iter().collect()
             }
+            Self::CondaRecord => vec![conda::parse(bytes)?],
+            Self::RDescription => cran::parse(&text()).into_iter().collect(),
             Self::ComposerInstalled => composer::parse(bytes)?,
             Self::DotnetDependencies => dotnet::parse(bytes)?,
             Self::NpmPackage => npm::parse(bytes)?.into_iter().collect(),
@@ -63,6 +70,11 @@ impl Family {
         };
         Ok(packages.into())
     }
+}
+
+/// Whether `directory` is `library/NAME` or `site-library/NAME`.
+fn is_r_package(directory: &str) -> bool {
+    directory.rsplit_once('/').is_some_and(|(above, _)| above.ends_with("library"))
 }
 
 /// Where installed gems are specified, and those that come with Ruby itself.

@@ -3,6 +3,8 @@
 pub mod apk;
 pub mod auditable;
 pub mod composer;
+pub mod conda;
+pub mod cran;
 pub mod distribution;
 pub mod dotnet;
 pub mod dpkg;
