@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use breakwater_core::printable;
 
 use self::{
-    coordinates::{Coordinates, stem},
+    coordinates::{Coordinates, Inferred, stem},
     manifest::Manifest,
     zip::{Member, Zip},
 };
@@ -189,26 +189,32 @@ impl Walk {
             return Ok(());
         }
         // None of the files Maven left speaks of the archive itself: they came with code that was shaded in, or there are none.
-        match Coordinates::inferred(file, &traits.manifest, traits.classes) {
-            Some(inferred) if !inferred.group.is_empty() => {
-                let is_stated =
-                    stated.iter().any(|c| c.group == inferred.group && c.version == inferred.version);
-                if !is_stated {
-                    self.list(&inferred, within)?;
-                }
+        let Some(Inferred { coordinates, is_guess }) =
+            Coordinates::inferred(file, &traits.manifest, traits.classes)
+        else {
+            if stated.is_empty() && traits.classes.is_some() {
+                self.leave_out(within, "an archive of classes that names no Maven artifact: it has no pom.properties and no version");
             }
-            _ if !stated.is_empty() || traits.classes.is_none() => {}
-            Some(inferred) => {
-                self.list(&inferred, within)?;
-                self.leave_out(
-                    within,
-                    "an archive that names no Maven group: advisories cannot be matched to it",
-                );
-            }
-            None => self.leave_out(
+            return Ok(());
+        };
+        if !stated.is_empty() && (is_guess || coordinates.group.is_empty()) {
+            return Ok(()); // An application's own archive, around code that is listed.
+        }
+        let is_stated = |c: &Coordinates| c.group == coordinates.group && c.version == coordinates.version;
+        if stated.iter().any(is_stated) || (coordinates.group.is_empty() && traits.classes.is_none()) {
+            return Ok(());
+        }
+        self.list(&coordinates, within)?;
+        if coordinates.group.is_empty() {
+            self.leave_out(
                 within,
-                "an archive of classes that names no Maven artifact: it has no pom.properties and no version",
-            ),
+                "an archive that names no Maven group: advisories cannot be matched to it",
+            );
+        } else if is_guess {
+            self.leave_out(
+                within,
+                "an archive whose Maven group is guessed by its classes: advisories may not match it",
+            );
         }
         Ok(())
     }

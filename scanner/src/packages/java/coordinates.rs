@@ -12,6 +12,14 @@ pub(super) struct Coordinates {
     pub(super) version: String,
 }
 
+/// What an archive seems to be.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Inferred {
+    pub(super) coordinates: Coordinates,
+    /// Whether nothing but the packages of its classes tells the group.
+    pub(super) is_guess: bool,
+}
+
 impl Coordinates {
     /// As they are written down; `None` if one is missing or a variable that was never filled in (`${revision}`).
     pub(super) fn stated(group: &str, artifact: &str, version: &str) -> Option<Self> {
@@ -26,7 +34,7 @@ impl Coordinates {
     /// What an archive without Maven's own files is. Its file name tells best, for that is how Maven and Gradle call what they fetch
     /// (`artifact-version.jar`); manifests are written by hand and often speak of the specification or the build. Where the name has
     /// no version, the manifest tells it. `classes` is the package that all its classes share, with slashes.
-    pub(super) fn inferred(file: &str, manifest: &Manifest, classes: Option<&str>) -> Option<Self> {
+    pub(super) fn inferred(file: &str, manifest: &Manifest, classes: Option<&str>) -> Option<Inferred> {
         let stem = stem(file);
         let title = manifest.get("implementation-title");
         let (artifact, version) = split(stem).map_or_else(
@@ -35,11 +43,15 @@ impl Coordinates {
         );
         let (artifact, version) = (packages::name(artifact), packages::version(version?));
         if let Some((group, artifact)) = groups::known(&artifact, &version) {
-            return Some(Self { group: group.into(), artifact: artifact.into(), version });
+            let coordinates = Self { group: group.into(), artifact: artifact.into(), version };
+            return Some(Inferred { coordinates, is_guess: false });
         }
-        let group = group(&artifact, manifest, title, classes)
-            .map_or_else(String::new, |group| packages::name(&group));
-        Some(Self { group, artifact, version })
+        let stated = stated_group(&artifact, manifest, title).map(packages::name);
+        let guessed =
+            || classes.and_then(guessed_group).map(|group| packages::name(&group)).unwrap_or_default();
+        let is_guess = stated.is_none();
+        let coordinates = Self { group: stated.unwrap_or_else(guessed), artifact, version };
+        Some(Inferred { coordinates, is_guess })
     }
 }
 
@@ -60,24 +72,20 @@ fn is_artifact(title: &str) -> bool {
         && title.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'))
 }
 
-fn group<'a>(
-    artifact: &str,
-    manifest: &'a Manifest,
-    title: Option<&'a str>,
-    classes: Option<&str>,
-) -> Option<String> {
+fn stated_group<'a>(artifact: &str, manifest: &'a Manifest, title: Option<&'a str>) -> Option<&'a str> {
     // `group#artifact;version` is how Gradle's info plugin writes it.
     let of_title = title.and_then(|title| title.split_once('#')).map(|(group, _)| group);
     // A bundle is mostly called as its group and artifact together.
     let of_bundle = manifest.symbolic_name().and_then(|name| name.strip_suffix(artifact)?.strip_suffix('.'));
     let of_vendor = manifest.get("implementation-vendor-id");
-    let stated = [of_title, of_bundle, of_vendor].into_iter().flatten().find(|group| is_group(group));
-    stated.map(str::to_owned).or_else(|| {
-        // The domain its packages are named after: two parts, three below Apache's.
-        let parts: Vec<&str> = classes?.split('/').collect();
-        let length = if parts.get(1) == Some(&"apache") { 3 } else { 2 };
-        Some(parts.get(..length)?.join(".")).filter(|group| is_group(group))
-    })
+    [of_title, of_bundle, of_vendor].into_iter().flatten().find(|group| is_group(group))
+}
+
+/// The domain that packages are named after: two parts, three below Apache's.
+fn guessed_group(classes: &str) -> Option<String> {
+    let parts: Vec<&str> = classes.split('/').collect();
+    let length = if parts.get(1) == Some(&"apache") { 3 } else { 2 };
+    Some(parts.get(..length)?.join(".")).filter(|group| is_group(group))
 }
 
 /// Whether it is a domain the wrong way round, as groups of Maven Central are.
@@ -170,6 +178,7 @@ mod tests {
             ("thing-1.0.jar", "Implementation-Vendor-Id: A Vendor", "com/thing/x", "com.thing:thing@1.0"),
         ] {
             let found = Coordinates::inferred(file, &Manifest::parse(manifest), Some(classes)).unwrap();
+            let found = found.coordinates;
             assert_eq!(format!("{}:{}@{}", found.group, found.artifact, found.version), expected, "{file}");
         }
         assert_eq!(Coordinates::inferred("app.jar", &Manifest::default(), None), None);

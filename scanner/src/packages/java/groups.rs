@@ -1,5 +1,5 @@
-//! Groups of widely used artifacts that are built without Maven and so do not say whose they are. Each was checked against the
-//! archives as published; what no archive states nor infers to is not guessed.
+//! Groups of widely used artifacts that are built without Maven and so do not say whose they are, by the coordinates under which they
+//! are published.
 
 /// A pattern of artifact names (`*` at the end: all that begin so), the lowest major version it is true for, and the group.
 type Row = (&'static str, u32, &'static str);
@@ -75,6 +75,11 @@ const KNOWN: &[Row] = &[
     ("mysql-connector-java", 0, "mysql"),
     ("mysql-connector-j", 0, "com.mysql"),
     ("mssql-jdbc", 0, "com.microsoft.sqlserver"),
+    ("asm", 4, "org.ow2.asm"),
+    ("asm-*", 4, "org.ow2.asm"),
+    ("hibernate-commons-annotations", 5, "org.hibernate.common"),
+    ("java-dataloader", 0, "com.graphql-java"),
+    ("woodstox-core-asl", 0, "org.codehaus.woodstox"),
     ("lz4-java", 0, "org.lz4"),
     ("jna", 0, "net.java.dev.jna"),
     ("jna-platform", 0, "net.java.dev.jna"),

@@ -82,7 +82,6 @@ fn an_archive_is_what_it_states_and_what_was_shaded_into_it() {
             vec!["org.shaded:dep@2", "com.example:other@3"],
         ),
         ("app.jar", vec![(shaded_at, &shaded[..]), class], vec!["org.shaded:dep@2"]),
-        ("lib-3.jar", vec![class], vec!["com.example:lib@3"]),
         (
             "x.jar",
             vec![("WEB-INF/classes/META-INF/maven/org.shaded/dep/pom.properties", &shaded[..])],
@@ -102,6 +101,9 @@ fn what_an_archive_does_not_tell_is_said() {
     let nameless = read("app.jar", &archive(&[("a/A.class", b"")])).unwrap();
     assert!(nameless.packages.is_empty());
     assert!(nameless.unread[0].reason.contains("names no Maven artifact"));
+    let guessed = read("lib-3.jar", &archive(&[("com/example/A.class", b"")])).unwrap();
+    assert_eq!(guessed.packages[0].name, "com.example:lib");
+    assert!(guessed.unread[0].reason.contains("guessed"));
     let homeless = read("thing-1.0.jar", &archive(&[("A.class", b"")])).unwrap();
     assert_eq!(homeless.packages[0].purl, "pkg:maven/thing@1.0");
     assert!(homeless.unread[0].reason.contains("names no Maven group"));
