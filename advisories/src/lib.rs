@@ -5,6 +5,7 @@
 //! the version grammar of each ecosystem ([`versions`]).
 
 pub mod ecosystem;
+mod fix_plan;
 pub mod index;
 mod kev;
 pub mod matching;
@@ -14,6 +15,7 @@ mod severity;
 pub mod source;
 pub mod versions;
 
+pub use fix_plan::{FixPlan, Judge, Upgrade, commands, fix_plan};
 pub use index::{
     EcosystemCount, Index, IndexError,
     build::{BuildError, BuildInput, BuildReport, Skipped, build},

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::cluster::WorkloadName;
 use crate::db::SourceLocation;
 pub(crate) use format::{Format, Target};
-pub(crate) use image::{FailOn, Knowledge, Reading, Scan};
+pub(crate) use image::{Diff, FailOn, FixPlan, Knowledge, Reading, Scan};
 
 mod format;
 mod image;
@@ -29,6 +29,10 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Read an image and say what is known about what is inside
     Scan(Scan),
+    /// Say which upgrades clear a policy, layer by layer
+    FixPlan(FixPlan),
+    /// Compare what is inside two images, and what is known about it
+    Diff(Diff),
     /// Build, look at and serve the advisory index
     #[command(subcommand)]
     Db(Db),

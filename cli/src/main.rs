@@ -10,6 +10,8 @@ mod arguments;
 mod clock;
 mod cluster;
 mod db;
+mod diff;
+mod fix_plan;
 mod scan;
 mod terminal;
 
@@ -60,6 +62,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
     Ok(match command {
         Command::Scan(arguments) => scan::run(&arguments, clock::now()).await?,
+        Command::FixPlan(arguments) => fix_plan::run(&arguments, clock::now()).await?,
+        Command::Diff(arguments) => diff::run(&arguments, clock::now()).await?,
         Command::Db(Db::Build(arguments)) => db::build(&arguments, clock::now()).await.map(done)?,
         Command::Db(Db::Status { file, output }) => db::status(&file, output, clock::now()).map(done)?,
         Command::Db(Db::Sync(arguments)) => db::sync::run(arguments).await.map(done)?,

@@ -1,4 +1,4 @@
-//! The arguments of what reads images.
+//! The arguments of what reads images: `scan`, `fix-plan` and `diff`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use breakwater_core::{Platform, Severity};
 use clap::{Args, ValueEnum};
 
+use super::Output;
 use super::format::{Target, TargetParser};
 
 const EXAMPLES: &str = "\
@@ -43,6 +44,41 @@ pub(crate) struct Scan {
         help_heading = "Judging"
     )]
     pub(crate) fail_on: Vec<FailOn>,
+    #[command(flatten)]
+    pub(crate) knowledge: Knowledge,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FixPlan {
+    /// The image: [registry/]repository[:tag][@digest]
+    #[arg(value_name = "IMAGE")]
+    pub(crate) source: String,
+    /// Plan what clears the ImagePolicy in this YAML file; without it, every finding that an upgrade mends
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) knowledge: Knowledge,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The image as it was
+    #[arg(value_name = "BEFORE")]
+    pub(crate) before: String,
+    /// The image as it is
+    #[arg(value_name = "AFTER")]
+    pub(crate) after: String,
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+    /// Exit 1 if AFTER has a finding of this severity or above that BEFORE has not
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub(crate) fail_on_new: Option<Level>,
     #[command(flatten)]
     pub(crate) knowledge: Knowledge,
     #[command(flatten)]
