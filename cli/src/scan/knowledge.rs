@@ -1,12 +1,13 @@
 //! Which advisory index is asked, and whether it is recent enough.
 
+use std::time::Duration;
+
 use anyhow::{Context, ensure};
 use breakwater_advisories::Index;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::arguments::Knowledge;
 use crate::db::default_index;
-use crate::terminal::count;
 
 /// From this age on, an index is warned about.
 const STALE: TimeDelta = TimeDelta::days(7);
@@ -16,30 +17,52 @@ pub(crate) fn open(knowledge: &Knowledge, now: DateTime<Utc>) -> anyhow::Result<
     let path = knowledge.db.clone().or_else(|| default_index().filter(|path| path.exists()));
     let Some(path) = path else { return Ok(None) };
     let index = Index::open(&path)?;
-    let age = now - built(&index);
-    let old = || format!("the advisory index {} is {} old", path.display(), days(age));
-    match knowledge.max_db_age {
-        Some(max) => {
-            let max = TimeDelta::from_std(max).context("--max-db-age")?;
-            ensure!(age <= max, "{}, --max-db-age allows {}; {MEND}", old(), days(max));
-        }
-        None if age > STALE => {
-            eprintln!("breakwater: {}: what was published since is not found; {MEND}", old());
-        }
-        None => {}
+    if let Some(fault) = fault(now - built(&index), knowledge.max_db_age)? {
+        let said = format!("the advisory index {} {fault}", path.display());
+        ensure!(knowledge.max_db_age.is_none(), said);
+        eprintln!("breakwater: {said}");
     }
     Ok(Some(index))
 }
 
-const MEND: &str = "bring it up to date with `breakwater db build`";
+/// What is wrong with an index of this age, if anything.
+fn fault(age: TimeDelta, max: Option<Duration>) -> anyhow::Result<Option<String>> {
+    let asked = max.map(TimeDelta::from_std).transpose().context("--max-db-age")?;
+    let allowed = asked.unwrap_or(STALE);
+    let mend = "bring it up to date with `breakwater db build`";
+    Ok((age > allowed).then(|| match asked {
+        Some(allowed) => format!("is {} old, and --max-db-age allows {}: {mend}", span(age), span(allowed)),
+        None => format!("is {} old, and what was published since is not found: {mend}", span(age)),
+    }))
+}
 
 pub(crate) fn built(index: &Index) -> DateTime<Utc> {
     DateTime::from_timestamp(index.built_at(), 0).unwrap_or_default()
 }
 
-fn days(span: TimeDelta) -> String {
-    match span.num_days() {
-        0 => count(usize::try_from(span.num_hours()).unwrap_or(0), "hour"),
-        days => count(usize::try_from(days).unwrap_or(0), "day"),
+/// Of days nobody wants to know the minutes.
+fn span(span: TimeDelta) -> String {
+    let seconds = span.num_seconds().unsigned_abs();
+    let whole = if seconds >= 86_400 { seconds - seconds % 86_400 } else { seconds };
+    humantime::format_duration(Duration::from_secs(whole)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use chrono::TimeDelta;
+
+    use super::fault;
+
+    #[test]
+    fn old_indexes_are_warned_about_or_refused() {
+        let said =
+            |age, max: Option<u64>| fault(age, max.map(Duration::from_secs)).unwrap().unwrap_or_default();
+        assert_eq!(said(TimeDelta::days(7), None), "");
+        assert!(said(TimeDelta::hours(8 * 24 + 5), None).starts_with("is 8days old, and what was published"));
+        assert_eq!(said(TimeDelta::days(30), Some(31 * 86_400)), "", "what was asked for counts");
+        assert!(said(TimeDelta::hours(2), Some(3600)).starts_with("is 2h old, and --max-db-age allows 1h"));
+        assert_eq!(said(TimeDelta::seconds(-5), Some(0)), "", "a clock that lags is no fault of the index");
     }
 }
