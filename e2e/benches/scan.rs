@@ -93,7 +93,7 @@ async fn idle_pod(client: &Client) -> Duration {
     let name = format!("bench-idle-{}", std::process::id());
     let pod: Pod = serde_json::from_value(json!({
         "metadata": {"name": name},
-        "spec": {"terminationGracePeriodSeconds": 0, "containers": [{"name": "idle", "image": "registry.test:5000/pause:1", "imagePullPolicy": "IfNotPresent"}]},
+        "spec": {"terminationGracePeriodSeconds": 0, "containers": [{"name": "idle", "image": "registry.test:5000/cluster/pause:1", "imagePullPolicy": "IfNotPresent"}]},
     }))
     .expect("valid");
     let start = Instant::now();
