@@ -32,8 +32,12 @@ pub fn order(ecosystem: &str) -> Option<VersionOrder> {
             VersionOrder::Apk
         }
         "Go" => VersionOrder::Go,
-        "npm" | "crates.io" | "Hex" | "Pub" | "SwiftURL" | "GitHub Actions" | "Bitnami" | "ConanCenter"
-        | "Julia" => VersionOrder::Semver,
+        "npm" | "crates.io" | "Hex" | "SwiftURL" | "GitHub Actions" | "Bitnami" | "Julia" => {
+            VersionOrder::Semver
+        }
+        "Pub" => VersionOrder::Pub,
+        "ConanCenter" => VersionOrder::Conan,
+        "CRAN" | "Bioconductor" => VersionOrder::Cran,
         "PyPI" => VersionOrder::Pep440,
         "Maven" => VersionOrder::Maven,
         "RubyGems" => VersionOrder::RubyGems,

@@ -7,12 +7,15 @@
 use std::cmp::Ordering;
 
 mod apk;
+mod conan;
+mod cran;
 mod dpkg;
 mod maven;
 mod nuget;
 mod numbers;
 mod packagist;
 mod pep440;
+mod pub_dev;
 mod rpm;
 mod rubygems;
 mod semver;
@@ -34,7 +37,7 @@ pub enum VersionOrder {
     Rpm,
     /// apk-tools: Alpine, Wolfi, Chainguard.
     Apk,
-    /// Semantic Versioning 2.0.0, lenient about missing components and a leading `v`: npm, crates.io, Hex, pub.
+    /// Semantic Versioning 2.0.0, lenient about missing components and a leading `v`: npm, crates.io, Hex (Elixir's `Version`), SwiftURL.
     Semver,
     /// Semver with Go's `v`, `+incompatible`, pseudo-versions, and `go1.21rc1` of the standard library.
     Go,
@@ -48,9 +51,32 @@ pub enum VersionOrder {
     NuGet,
     /// Composer's `version_compare` order: Packagist.
     Packagist,
+    /// R's `compareVersion`: CRAN, Bioconductor.
+    Cran,
+    /// Dart's `pub_semver`: semver whose build metadata counts.
+    Pub,
+    /// Conan 2: ConanCenter.
+    Conan,
 }
 
 impl VersionOrder {
+    /// Every order.
+    pub const ALL: [Self; 13] = [
+        Self::Dpkg,
+        Self::Rpm,
+        Self::Apk,
+        Self::Semver,
+        Self::Go,
+        Self::Pep440,
+        Self::Maven,
+        Self::RubyGems,
+        Self::NuGet,
+        Self::Packagist,
+        Self::Cran,
+        Self::Pub,
+        Self::Conan,
+    ];
+
     /// Compares two versions; total over all strings.
     #[must_use]
     pub fn compare(self, left: &str, right: &str) -> Ordering {
@@ -65,6 +91,9 @@ impl VersionOrder {
             Self::RubyGems => rubygems::compare(left, right),
             Self::NuGet => nuget::compare(left, right),
             Self::Packagist => packagist::compare(left, right),
+            Self::Cran => cran::compare(left, right),
+            Self::Pub => pub_dev::compare(left, right),
+            Self::Conan => conan::compare(left, right),
         }
     }
 
@@ -78,13 +107,15 @@ impl VersionOrder {
             Self::Dpkg => dpkg::is_version(version),
             Self::Rpm => rpm::is_version(version),
             Self::Apk => apk::is_version(version),
-            Self::Semver => semver::is_version(version),
+            Self::Semver | Self::Pub => semver::is_version(version),
             Self::Go => semver::is_go_version(version),
             Self::Pep440 => pep440::is_version(version),
             Self::Maven => maven::is_version(version),
             Self::RubyGems => rubygems::is_version(version),
             Self::NuGet => nuget::is_version(version),
             Self::Packagist => packagist::is_version(version),
+            Self::Cran => cran::is_version(version),
+            Self::Conan => conan::is_version(version),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Composer: up to four numbers, then a stability (`dev`, `alpha`, `beta`, `RC`, none, `patch`) with a number, then `-dev`.
+//! Composer: up to four numbers, then a stability with a number, then `-dev`; compared as PHP's `version_compare` does:
+//! `dev` < `alpha` < `beta` < `RC` < none < `patch`.
 
 use std::cmp::Ordering;
 
@@ -12,6 +13,8 @@ pub(super) fn compare(left: &str, right: &str) -> Ordering {
     match (Composer::parse(left), Composer::parse(right)) {
         (Some(left), Some(right)) => numbers::compare_dotted(left.core, right.core)
             .then_with(|| left.stability.cmp(&right.stability))
+            // `RC` is less than any `RC` with a number.
+            .then_with(|| right.number.is_empty().cmp(&left.number.is_empty()))
             .then_with(|| numbers::compare(left.number, right.number))
             .then_with(|| right.dev.cmp(&left.dev)),
         (None, None) => left.cmp(right),
@@ -27,17 +30,18 @@ struct Composer<'a> {
     dev: bool,
 }
 
-const STABLE: u8 = 3;
+const DEVELOPMENT: u8 = 0;
+const STABLE: u8 = 4;
 const STABILITIES: [(&str, u8); 9] = [
-    ("alpha", 0),
-    ("a", 0),
-    ("beta", 1),
-    ("b", 1),
-    ("rc", 2),
+    ("alpha", 1),
+    ("a", 1),
+    ("beta", 2),
+    ("b", 2),
+    ("rc", 3),
     ("stable", STABLE),
-    ("patch", 4),
-    ("pl", 4),
-    ("p", 4),
+    ("patch", 5),
+    ("pl", 5),
+    ("p", 5),
 ];
 
 impl<'a> Composer<'a> {
@@ -58,7 +62,8 @@ impl<'a> Composer<'a> {
         }
         let suffix = suffix.strip_prefix(['-', '.', '_', '@']).unwrap_or(suffix);
         if suffix.is_empty() {
-            return Some(Self { core, stability: STABLE, number: "", dev });
+            let stability = if dev { DEVELOPMENT } else { STABLE };
+            return Some(Self { core, stability, number: "", dev });
         }
         STABILITIES.iter().find_map(|(word, stability)| {
             let (head, number) = suffix.split_at_checked(word.len())?;
@@ -83,12 +88,14 @@ mod tests {
     #[test]
     fn rules_of_composer() {
         let ascending = [
+            "1.0.0-dev",
+            "1.0.0-alpha",
             "1.0.0-alpha1-dev",
             "1.0.0-alpha1",
             "1.0.0-alpha10",
             "1.0.0-beta2",
+            "1.0.0-RC",
             "1.0.0-RC1",
-            "1.0.0-dev",
             "1.0.0",
             "1.0.0-patch1",
             "1.0.1",

@@ -84,11 +84,16 @@ impl<'a> Semver<'a> {
     }
 }
 
-/// A release is more than any of its pre-releases; numbers are less than words; fewer fields are less.
+/// A release is more than any of its pre-releases.
 fn compare_pre_release(left: &str, right: &str, words: impl Fn(&str, &str) -> Ordering) -> Ordering {
     if left.is_empty() || right.is_empty() {
         return left.is_empty().cmp(&right.is_empty());
     }
+    compare_fields(left, right, words)
+}
+
+/// Fields with dots between them (§11.4): numbers by value and below words, fewer fields below more.
+pub(super) fn compare_fields(left: &str, right: &str, words: impl Fn(&str, &str) -> Ordering) -> Ordering {
     let (mut left, mut right) = (left.split('.'), right.split('.'));
     loop {
         let order = match (left.next(), right.next()) {

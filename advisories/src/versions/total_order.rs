@@ -6,19 +6,6 @@ use proptest::prelude::*;
 
 use super::VersionOrder;
 
-const ORDERS: [VersionOrder; 10] = [
-    VersionOrder::Dpkg,
-    VersionOrder::Rpm,
-    VersionOrder::Apk,
-    VersionOrder::Semver,
-    VersionOrder::Go,
-    VersionOrder::Pep440,
-    VersionOrder::Maven,
-    VersionOrder::RubyGems,
-    VersionOrder::NuGet,
-    VersionOrder::Packagist,
-];
-
 /// What looks like a version, and what does not.
 fn version() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -34,7 +21,7 @@ proptest! {
 
     #[test]
     fn orders_are_total(a in version(), b in version(), c in version()) {
-        for order in ORDERS {
+        for order in VersionOrder::ALL {
             prop_assert_eq!(order.compare(&a, &a), Ordering::Equal, "{:?}", order);
             let (ab, bc, ac) = (order.compare(&a, &b), order.compare(&b, &c), order.compare(&a, &c));
             prop_assert_eq!(order.compare(&b, &a), ab.reverse(), "{:?} {:?} {:?}", order, a, b);
