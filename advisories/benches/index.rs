@@ -23,8 +23,8 @@ fn main() {
     let out = directory.path().join("index");
 
     let start = Instant::now();
-    let input =
-        BuildInput { source: &folder.join("osv"), kev: kev.exists().then_some(kev.as_path()), out: &out };
+    let source = folder.join("osv");
+    let input = BuildInput { kev: kev.exists().then_some(kev.as_path()), ..BuildInput::new(&source, &out) };
     let report = build(input, 1, chrono::DateTime::UNIX_EPOCH).unwrap();
     println!("build               {:>10.2} s   {} records", start.elapsed().as_secs_f64(), report.records);
     println!("size                {:>10.2} MB", report.bytes as f64 / 1e6);

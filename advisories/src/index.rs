@@ -1,5 +1,6 @@
 //! The index: everything known about vulnerabilities, in one file that is mapped, verified and asked without being read into memory.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -30,10 +31,12 @@ pub enum IndexError {
     #[error("{} is not an advisory index: build one with `breakwater db build`", path.display())]
     NotAnIndex { path: PathBuf },
     #[error(
-        "the advisory index {} has format {found}, this program reads up to {FORMAT}: update breakwater or build the index anew",
+        "the advisory index {} has format {found}, this program reads {FORMAT}: update breakwater or build the index anew",
         path.display()
     )]
     NewerFormat { path: PathBuf, found: u32 },
+    #[error("the advisory index {} has the older format {found}, this program reads {FORMAT}: build it anew", path.display())]
+    OlderFormat { path: PathBuf, found: u32 },
     #[error(
         "the advisory index {} is cut short: {found} of {expected} bytes; fetch or build it again",
         path.display()
@@ -89,8 +92,10 @@ impl Index {
         }
         let short = || truncated(HEADER as u64);
         let format = header.u32().ok_or_else(short)?;
-        if format > FORMAT {
-            return Err(IndexError::NewerFormat { path: path_buf(), found: format });
+        match format.cmp(&FORMAT) {
+            Ordering::Greater => return Err(IndexError::NewerFormat { path: path_buf(), found: format }),
+            Ordering::Less => return Err(IndexError::OlderFormat { path: path_buf(), found: format }),
+            Ordering::Equal => {}
         }
         header.u32().ok_or_else(short)?;
         let checksum = header.u64().ok_or_else(short)?;
@@ -198,10 +203,21 @@ impl Index {
         let rating = Rating { severity: severity(cursor.byte()?), cvss_tenths: optional(cursor.byte()?) };
         let vendor = severity(cursor.byte()?);
         let published = i64::try_from(cursor.varint()?).ok().filter(|seconds| *seconds > 0);
+        let modified = i64::try_from(cursor.varint()?).ok().filter(|seconds| *seconds > 0);
         let summary = self.string_at(&mut cursor)?;
         let module = self.string_at(&mut cursor)?;
         let vulnerabilities = cursor.varint_usize()?;
-        Some(Record { index: self, rating, vendor, published, summary, module, vulnerabilities, cursor })
+        Some(Record {
+            index: self,
+            rating,
+            vendor,
+            published,
+            modified,
+            summary,
+            module,
+            vulnerabilities,
+            cursor,
+        })
     }
 
     fn string_at(&self, cursor: &mut Cursor<'_>) -> Option<&str> {
@@ -212,9 +228,11 @@ impl Index {
         let start = number.checked_mul(ID_ROW)?;
         let mut row = Cursor(self.section(Section::Ids).get(start..)?);
         let id = self.string(row.u32()?)?;
-        let rating = Rating { severity: severity(row.byte()?), cvss_tenths: optional(row.byte()?) };
+        let mut rating =
+            || Some(Rating { severity: severity(row.byte()?), cvss_tenths: optional(row.byte()?) });
+        let (rating, listed) = (rating()?, rating()?);
         let known_exploited = row.byte()? & KNOWN_EXPLOITED != 0;
-        Some(Vulnerability { id, rating, known_exploited, epss_percentile: optional(row.byte()?) })
+        Some(Vulnerability { id, rating, listed, known_exploited, epss_percentile: optional(row.byte()?) })
     }
 }
 
@@ -242,6 +260,8 @@ pub(crate) struct Vulnerability<'a> {
     pub(crate) id: &'a str,
     /// The highest rating any record about this one vulnerability gives.
     pub(crate) rating: Rating,
+    /// What a file keyed by CVE says.
+    pub(crate) listed: Rating,
     pub(crate) known_exploited: bool,
     pub(crate) epss_percentile: Option<u8>,
 }
@@ -253,6 +273,7 @@ pub(crate) struct Record<'a> {
     pub(crate) rating: Rating,
     pub(crate) vendor: Severity,
     pub(crate) published: Option<i64>,
+    pub(crate) modified: Option<i64>,
     pub(crate) summary: &'a str,
     /// Name and stream of the module it is about (`nodejs:18`), or empty.
     pub(crate) module: &'a str,
@@ -261,8 +282,8 @@ pub(crate) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Its vulnerabilities, and all other ids (its own among them).
-    pub(crate) fn ids(&self) -> Option<(Vec<Vulnerability<'a>>, Vec<&'a str>)> {
+    /// Its vulnerabilities, all other ids (its own among them), and CWE numbers.
+    pub(crate) fn names(&self) -> Option<Names<'a>> {
         let mut cursor = self.cursor;
         let mut vulnerabilities = Vec::new();
         for _ in 0..self.vulnerabilities {
@@ -272,8 +293,20 @@ impl<'a> Record<'a> {
         for _ in 0..cursor.varint_usize()? {
             others.push(self.index.string_at(&mut cursor)?);
         }
-        Some((vulnerabilities, others))
+        let mut cwes = Vec::new();
+        for _ in 0..cursor.varint_usize()? {
+            cwes.push(u32::try_from(cursor.varint()?).ok()?);
+        }
+        Some(Names { vulnerabilities, others, cwes })
     }
+}
+
+/// What a record is about, in numbers and names.
+#[derive(Debug)]
+pub(crate) struct Names<'a> {
+    pub(crate) vulnerabilities: Vec<Vulnerability<'a>>,
+    pub(crate) others: Vec<&'a str>,
+    pub(crate) cwes: Vec<u32>,
 }
 
 /// The affected entries of one package, ordered by record.
@@ -391,16 +424,16 @@ fn optional(byte: u8) -> Option<u8> {
 fn find<'a>(
     rows: &'a [u8],
     width: usize,
-    compare: impl Fn(&'a [u8]) -> Option<std::cmp::Ordering>,
+    compare: impl Fn(&'a [u8]) -> Option<Ordering>,
 ) -> Option<&'a [u8]> {
     let (mut low, mut high) = (0, rows.len() / width);
     while low < high {
         let middle = low + (high - low) / 2;
         let row = rows.get(middle * width..(middle + 1) * width)?;
         match compare(row)? {
-            std::cmp::Ordering::Less => low = middle + 1,
-            std::cmp::Ordering::Greater => high = middle,
-            std::cmp::Ordering::Equal => return Some(row),
+            Ordering::Less => low = middle + 1,
+            Ordering::Greater => high = middle,
+            Ordering::Equal => return Some(row),
         }
     }
     None

@@ -4,13 +4,16 @@
 //! here touches the network or the clock. Sources of the rules: the OSV schema 1.7 (<https://ossf.github.io/osv-schema/>) and
 //! the version grammar of each ecosystem ([`versions`]).
 
+mod document;
 pub mod ecosystem;
+pub mod epss;
 mod fix_plan;
 pub mod index;
 mod kev;
 pub mod matching;
 mod osv;
 mod ranges;
+mod ratings;
 mod severity;
 pub mod source;
 pub mod versions;

@@ -8,7 +8,7 @@ use breakwater_core::{AffectedPackage, Finding, Inventory, Severity, SeveritySou
 
 use crate::VersionOrder;
 use crate::ecosystem::{self, Naming};
-use crate::index::{AffectedEntries, AffectedEntry, EcosystemRows, Index, Record, Vulnerability};
+use crate::index::{AffectedEntries, AffectedEntry, EcosystemRows, Index, Names, Record, Vulnerability};
 use judging::{Affects, Installed};
 
 mod judging;
@@ -85,8 +85,7 @@ struct Answer<'a> {
 struct Hit<'a> {
     record: Record<'a>,
     affects: Affects<'a>,
-    vulnerabilities: Vec<Vulnerability<'a>>,
-    others: Vec<&'a str>,
+    names: Names<'a>,
 }
 
 /// A finding while records about it are still coming.
@@ -96,6 +95,8 @@ struct Draft<'a> {
     fixed: Option<&'a str>,
     vulnerability: Vulnerability<'a>,
     published: Option<i64>,
+    modified: Option<i64>,
+    cwes: Vec<u32>,
     summary: &'a str,
 }
 
@@ -117,7 +118,7 @@ impl<'a> Matching<'a> {
         for question in questions(known, package).into_iter().flatten() {
             let answer = self.answer(known, question);
             for hit in &answer.hits {
-                for vulnerability in &hit.vulnerabilities {
+                for vulnerability in &hit.names.vulnerabilities {
                     let draft = drafts.entry(vulnerability.id).or_insert_with(|| Draft::of(*vulnerability));
                     draft.merge(known.order, hit);
                 }
@@ -137,12 +138,12 @@ impl<'a> Matching<'a> {
             return *known;
         }
         let filed = ecosystem::canonical(name);
-        let base = ecosystem::base(filed);
-        let release = self.index.ecosystem(filed);
+        let base = ecosystem::base(&filed);
+        let release = self.index.ecosystem(&filed);
         let all_releases = if base == filed { None } else { self.index.ecosystem(base) };
-        let known = ecosystem::order(filed)
+        let known = ecosystem::order(&filed)
             .filter(|_| release.is_some() || all_releases.is_some())
-            .map(|order| Known { order, naming: ecosystem::naming(filed), release, all_releases });
+            .map(|order| Known { order, naming: ecosystem::naming(&filed), release, all_releases });
         if known.is_none() {
             let reason = format!("no advisories about {name} are known: its packages were not judged");
             self.gaps.insert(Unanalysed { path: name.to_owned(), reason });
@@ -215,8 +216,8 @@ fn judge<'a>(
         let Some(first) = entries.first() else { continue };
         let record = index.record(first.record)?;
         if let Some(affects) = installed.judge(record.module, entries)? {
-            let (vulnerabilities, others) = record.ids()?;
-            answer.hits.push(Hit { record, affects, vulnerabilities, others });
+            let names = record.names()?;
+            answer.hits.push(Hit { record, affects, names });
         }
     }
     Some(())
@@ -230,13 +231,15 @@ impl<'a> Draft<'a> {
             fixed: None,
             vulnerability,
             published: None,
+            modified: None,
+            cwes: Vec::new(),
             summary: "",
         }
     }
 
     /// A version mends the finding if it does so by every record that names one.
     fn merge(&mut self, order: VersionOrder, hit: &Hit<'a>) {
-        self.aliases.extend(&hit.others);
+        self.aliases.extend(&hit.names.others);
         self.word = self.word.max(Word::of(&hit.record, &hit.affects.entry, &self.vulnerability));
         match (hit.affects.fixed, self.fixed) {
             (None, _) => {}
@@ -244,6 +247,11 @@ impl<'a> Draft<'a> {
             (Some(fixed), _) => self.fixed = Some(fixed),
         }
         self.published = [self.published, hit.record.published].into_iter().flatten().min();
+        self.modified = self.modified.max(hit.record.modified);
+        // Which weakness of a bundle is whose, nobody says.
+        if let [_] = hit.names.vulnerabilities[..] {
+            self.cwes.extend(&hit.names.cwes);
+        }
         if self.summary.is_empty() {
             self.summary = hit.record.summary;
         }
@@ -253,6 +261,8 @@ impl<'a> Draft<'a> {
         let Self { vulnerability, word, .. } = self;
         self.aliases.sort_unstable();
         self.aliases.dedup();
+        self.cwes.sort_unstable();
+        self.cwes.dedup();
         Finding {
             id: vulnerability.id.to_owned(),
             aliases: self
@@ -273,6 +283,8 @@ impl<'a> Draft<'a> {
             known_exploited: vulnerability.known_exploited,
             epss_percentile: vulnerability.epss_percentile,
             published: self.published,
+            modified: self.modified,
+            cwes: self.cwes,
             summary: self.summary.to_owned(),
             layer: package.layer.clone(),
             path: package.path.clone(),
@@ -283,11 +295,12 @@ impl<'a> Draft<'a> {
 impl Word {
     const UNKNOWN: Self = Self { trust: Self::NONE, severity: Severity::Unknown, cvss_tenths: None };
     const NONE: u8 = 0;
-    const VENDOR: u8 = 1;
-    const SAME_CVE: u8 = 2;
-    const ADVISORY: u8 = 3;
+    const LISTED: u8 = 1;
+    const VENDOR: u8 = 2;
+    const SAME_CVE: u8 = 3;
+    const ADVISORY: u8 = 4;
     /// The distribution says that this package is not endangered as the CVE's score has it; nobody knows better.
-    const RANKED_DOWN: u8 = 4;
+    const RANKED_DOWN: u8 = 5;
 
     fn of(record: &Record<'_>, entry: &AffectedEntry<'_>, vulnerability: &Vulnerability<'_>) -> Self {
         let rated = |trust, rating: crate::severity::Rating| Self {
@@ -300,14 +313,16 @@ impl Word {
             Self {
                 trust: Self::RANKED_DOWN,
                 severity: entry.vendor,
-                cvss_tenths: vulnerability.rating.cvss_tenths,
+                cvss_tenths: vulnerability.rating.cvss_tenths.or(vulnerability.listed.cvss_tenths),
             }
         } else if record.rating.severity != Severity::Unknown {
             rated(Self::ADVISORY, record.rating)
         } else if vulnerability.rating.severity != Severity::Unknown {
             rated(Self::SAME_CVE, vulnerability.rating)
         } else if vendor != Severity::Unknown {
-            Self { trust: Self::VENDOR, severity: vendor, cvss_tenths: None }
+            Self { trust: Self::VENDOR, severity: vendor, cvss_tenths: vulnerability.listed.cvss_tenths }
+        } else if vulnerability.listed.severity != Severity::Unknown {
+            rated(Self::LISTED, vulnerability.listed)
         } else {
             Self::UNKNOWN
         }
@@ -318,6 +333,7 @@ impl Word {
             Self::ADVISORY => SeveritySource::Advisory,
             Self::SAME_CVE => SeveritySource::SameCve,
             Self::VENDOR | Self::RANKED_DOWN => SeveritySource::Vendor,
+            Self::LISTED => SeveritySource::CveFile,
             _ => SeveritySource::None,
         }
     }

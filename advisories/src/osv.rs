@@ -5,11 +5,16 @@ use serde::{Deserialize, Deserializer};
 /// The largest record read, in bytes; the largest published ones (kernel advisories) are below 2 MiB.
 pub(crate) const MAX_RECORD: usize = 8 << 20;
 
+/// The most weaknesses kept of one record.
+const MAX_CWES: usize = 16;
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct Record {
     pub(crate) id: String,
     #[serde(default)]
     pub(crate) published: Option<String>,
+    #[serde(default)]
+    pub(crate) modified: Option<String>,
     #[serde(default)]
     pub(crate) withdrawn: Option<String>,
     #[serde(default)]
@@ -71,11 +76,13 @@ pub(crate) struct Event {
     pub(crate) limit: Option<String>,
 }
 
-/// What publishers add: GitHub's and Ubuntu's word in `severity`, Debian's in `urgency`. Any other shape is nothing to us.
+/// What publishers add: GitHub's and Ubuntu's word in `severity`, GitHub's weaknesses in `cwe_ids`, Debian's word in `urgency`. Any
+/// other shape is nothing to us.
 #[derive(Debug, Default)]
 pub(crate) struct Specific {
     pub(crate) severity: Option<String>,
     pub(crate) urgency: Option<String>,
+    pub(crate) cwe_ids: Vec<String>,
 }
 
 impl<'de> Deserialize<'de> for Specific {
@@ -83,7 +90,7 @@ impl<'de> Deserialize<'de> for Specific {
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Lenient {
-            Known { severity: Option<Word>, urgency: Option<Word> },
+            Known { severity: Option<Word>, urgency: Option<Word>, cwe_ids: Option<Words> },
             Other(serde::de::IgnoredAny),
         }
         #[derive(Deserialize)]
@@ -92,12 +99,25 @@ impl<'de> Deserialize<'de> for Specific {
             Text(String),
             Other(serde::de::IgnoredAny),
         }
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Words {
+            Texts(Vec<String>),
+            Other(serde::de::IgnoredAny),
+        }
         let text = |word: Option<Word>| match word {
             Some(Word::Text(text)) => Some(text),
             _ => None,
         };
         Ok(match Lenient::deserialize(deserializer)? {
-            Lenient::Known { severity, urgency } => Self { severity: text(severity), urgency: text(urgency) },
+            Lenient::Known { severity, urgency, cwe_ids } => Self {
+                severity: text(severity),
+                urgency: text(urgency),
+                cwe_ids: match cwe_ids {
+                    Some(Words::Texts(ids)) => ids,
+                    _ => Vec::new(),
+                },
+            },
             Lenient::Other(_) => Self::default(),
         })
     }
@@ -126,6 +146,12 @@ impl Record {
         cves.sort_unstable();
         cves.dedup();
         cves
+    }
+
+    /// The weaknesses it is an instance of, by number.
+    pub(crate) fn cwes(&self) -> Vec<u32> {
+        let ids = self.database_specific.iter().flat_map(|specific| &specific.cwe_ids);
+        ids.filter_map(|id| id.strip_prefix("CWE-")?.parse().ok()).take(MAX_CWES).collect()
     }
 
     /// All other ids of the same thing, its own among them.

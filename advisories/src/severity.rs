@@ -46,7 +46,7 @@ fn severity_word(specific: Option<&Specific>) -> Severity {
 }
 
 /// The words publishers use (GitHub, Red Hat's and AlmaLinux's classes, Ubuntu's priorities, Debian's urgencies).
-fn word(word: &str) -> Severity {
+pub(crate) fn word(word: &str) -> Severity {
     match word.trim().to_ascii_lowercase().trim_end_matches('*') {
         "critical" => Severity::Critical,
         "high" | "important" => Severity::High,
@@ -115,8 +115,9 @@ mod tests {
         assert_eq!(of_vendor(&record(r#"{"id":"A","summary":"taglib: fix"}"#)), Severity::Unknown);
         let ubuntu = record(r#"{"id":"U","severity":[{"type":"Ubuntu","score":"medium"}]}"#);
         assert_eq!(of_vendor(&ubuntu), Severity::Medium);
-        let urgency =
-            |urgency: &str| of_urgency(Some(&Specific { severity: None, urgency: Some(urgency.to_owned()) }));
+        let urgency = |urgency: &str| {
+            of_urgency(Some(&Specific { urgency: Some(urgency.to_owned()), ..Specific::default() }))
+        };
         assert_eq!(urgency("unimportant"), (Severity::Low, true));
         assert_eq!(urgency("medium**"), (Severity::Medium, false));
         assert_eq!(urgency("not yet assigned"), (Severity::Unknown, false));

@@ -17,7 +17,7 @@ fn built(directory: &Path) -> PathBuf {
     let out = directory.join("index");
     let (source, kev) = (testdata().join("osv"), testdata().join("kev.json"));
     let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-    build(BuildInput { source: &source, kev: Some(&kev), out: &out }, 42, now).unwrap();
+    build(BuildInput { kev: Some(&kev), ..BuildInput::new(&source, &out) }, 42, now).unwrap();
     out
 }
 
@@ -79,7 +79,7 @@ fn a_failed_build_leaves_the_old_file() {
     let bad = directory.path().join("bad");
     std::fs::create_dir(&bad).unwrap();
     std::fs::write(bad.join("1.json"), "{}").unwrap();
-    let input = BuildInput { source: &bad, kev: None, out: &out };
+    let input = BuildInput::new(&bad, &out);
     let error = build(input, 43, DateTime::UNIX_EPOCH).unwrap_err();
     assert!(matches!(&error, BuildError::NothingLeft { seen: 1, first: Some(_), .. }), "{error}");
     std::fs::write(bad.join("all.zip"), "PK no zip").unwrap();

@@ -12,9 +12,12 @@ fn old_packages_have_findings_of_every_severity() {
     let out = directory.path().join("index");
     let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
     let (source, kev) = (testdata.join("osv"), testdata.join("kev.json"));
-    let report =
-        build(BuildInput { source: &source, kev: Some(&kev), out: &out }, 1, chrono::DateTime::UNIX_EPOCH)
-            .unwrap();
+    let report = build(
+        BuildInput { kev: Some(&kev), ..BuildInput::new(&source, &out) },
+        1,
+        chrono::DateTime::UNIX_EPOCH,
+    )
+    .unwrap();
     assert_eq!(report.skipped.malformed, 0);
 
     let package = |ecosystem: &str, name: &str, version: &str| json!({"name": name, "version": version, "ecosystem": ecosystem, "purl": "", "path": name});

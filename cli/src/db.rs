@@ -39,7 +39,7 @@ pub(crate) async fn build(arguments: &Build, now: DateTime<Utc>) -> anyhow::Resu
     let (kev, out) = (source.kev.clone(), arguments.out.clone());
     let report = tokio::task::spawn_blocking(move || {
         breakwater_advisories::build(
-            BuildInput { source: &records, kev: kev.as_deref(), out: &out },
+            BuildInput { kev: kev.as_deref(), ..BuildInput::new(&records, &out) },
             revision,
             now,
         )

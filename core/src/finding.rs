@@ -31,6 +31,12 @@ pub struct Finding {
     /// When the advisory was published: seconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published: Option<i64>,
+    /// When it was last changed: seconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified: Option<i64>,
+    /// The weaknesses it is an instance of, by CWE number, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cwes: Vec<u32>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub summary: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -100,6 +100,8 @@ mod tests {
             known_exploited: false,
             epss_percentile: None,
             published: None,
+            modified: None,
+            cwes: Vec::new(),
             summary: String::new(),
             layer: None,
             path: String::new(),

@@ -57,6 +57,8 @@ pub enum SeveritySource {
     SameCve,
     /// The distribution's word (AlmaLinux summary prefix, Debian urgency).
     Vendor,
+    /// A file keyed by CVE (NVD) that was joined when the index was built.
+    CveFile,
     /// Nobody said: the severity is `Unknown`.
     #[default]
     None,

@@ -1,23 +1,21 @@
 //! Building an index: every record of a source, condensed, sorted and written to one file that replaces the old one at once.
 
-use std::collections::HashSet;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
 use super::EcosystemCount;
-use crate::kev;
 use crate::osv::Record;
 use crate::source::{Source, SourceError};
+use by_cve::ByCve;
 use collection::Collection;
 
+mod by_cve;
 mod collection;
 mod sections;
 
-/// The largest KEV catalogue read, in bytes; it is about 1.6 MB.
-const MAX_KEV: u64 = 64 << 20;
 /// How many malformed records a report names.
 const MAX_NAMED: usize = 5;
 
@@ -28,8 +26,20 @@ pub struct BuildInput<'a> {
     pub source: &'a Path,
     /// The CISA KEV catalogue as JSON, if any.
     pub kev: Option<&'a Path>,
+    /// FIRST's EPSS scores as CSV, gzip or not, if any.
+    pub epss: Option<&'a Path>,
+    /// Ratings by CVE for what no advisory rates: NVD JSON 2.0 or CSV `cve,cvss,severity`, gzip or not. A later file wins.
+    pub severities: &'a [PathBuf],
     /// The index file. It is replaced atomically and only on success.
     pub out: &'a Path,
+}
+
+impl<'a> BuildInput<'a> {
+    /// Advisories alone, nothing joined to them.
+    #[must_use]
+    pub fn new(source: &'a Path, out: &'a Path) -> Self {
+        Self { source, kev: None, epss: None, severities: &[], out }
+    }
 }
 
 /// What a build read and wrote.
@@ -71,8 +81,8 @@ pub enum BuildError {
     Source(#[from] SourceError),
     #[error("{}: no usable advisory among {seen} records{}", path.display(), first.as_deref().map(|first| format!(", for example {first}")).unwrap_or_default())]
     NothingLeft { path: PathBuf, seen: u32, first: Option<String> },
-    #[error("the KEV catalogue {} cannot be used: {cause}", path.display())]
-    Kev { path: PathBuf, cause: std::io::Error },
+    #[error("the {what} {} cannot be used: {cause}", path.display())]
+    Joined { path: PathBuf, what: &'static str, cause: String },
     #[error("the index would exceed 4 GiB: build it from fewer ecosystems")]
     TooLarge,
     #[error("cannot write {}: {cause}", path.display())]
@@ -85,7 +95,7 @@ pub enum BuildError {
 /// When the source cannot be read or nothing in it is usable, or the file cannot be written; the old file then stays.
 pub fn build(input: BuildInput<'_>, revision: u64, now: DateTime<Utc>) -> Result<BuildReport, BuildError> {
     let source = Source::open(input.source)?;
-    let exploited = input.kev.map(read_kev).transpose()?.unwrap_or_default();
+    let by_cve = ByCve::read(&input)?;
     let mut skipped = Skipped::default();
     let mut seen = 0_u32;
     let mut collection = Collection::new();
@@ -109,17 +119,10 @@ pub fn build(input: BuildInput<'_>, revision: u64, now: DateTime<Utc>) -> Result
     }
     let records = collection.len();
     let (file, ecosystems) =
-        sections::write(collection, &exploited, revision, now).ok_or(BuildError::TooLarge)?;
+        sections::write(collection, &by_cve, revision, now).ok_or(BuildError::TooLarge)?;
     replace(input.out, &file)
         .map_err(|cause| BuildError::Unwritable { path: input.out.to_owned(), cause })?;
     Ok(BuildReport { revision, records, bytes: file.len() as u64, ecosystems, skipped })
-}
-
-fn read_kev(path: &Path) -> Result<HashSet<String>, BuildError> {
-    let failed = |cause| BuildError::Kev { path: path.to_owned(), cause };
-    let mut json = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_KEV).read_to_end(&mut json)).map_err(failed)?;
-    kev::parse(&json).map_err(|cause| failed(cause.into()))
 }
 
 /// Writes beside the target, syncs, renames: readers have the old file or the new one, never a part.

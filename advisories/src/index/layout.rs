@@ -4,17 +4,19 @@
 //! header       magic "BWADVIDX", format u32, reserved u32, checksum u64 (XXH3-64 of everything behind it), length u64,
 //!              revision u64, built-at i64 (seconds), records u32, sections u32, then (offset u64, length u64) per section
 //! strings      varint length, UTF-8 bytes; a string is named by its offset here; offset 0 is the empty string
-//! ids          vulnerabilities, sorted by id: string u32, severity u8, CVSS tenths u8 (255: none), flags u8, EPSS percentile u8 (255)
-//! records      per record: own severity u8, CVSS u8, vendor severity u8, varint published, varint summary, varint module,
-//!              varint n + n × varint vulnerability, varint n + n × varint alias string
+//! ids          vulnerabilities, sorted by id: string u32, severity u8, CVSS tenths u8 (255: none), the same two from a file keyed by
+//!              CVE, flags u8, EPSS percentile u8 (255)
+//! records      per record: own severity u8, CVSS u8, vendor severity u8, varint published, varint modified, varint summary,
+//!              varint module,
+//!              varint n + n × varint vulnerability, varint n + n × varint alias string, varint n + n × varint CWE
 //! offsets      u32 per record: where it starts in `records`
 //! ecosystems   sorted by name: string u32, records u32, first package u32, packages u32
 //! packages     per ecosystem sorted by name: string u32, start in `affected` u32
 //! affected     per package: varint n, then n × (varint length, varint record, flags u8, ranges, versions)
 //! ```
 
-/// The format this program writes and reads. A newer file is refused.
-pub(super) const FORMAT: u32 = 1;
+/// The format this program writes and reads. Any other is refused, with what to do about it.
+pub(super) const FORMAT: u32 = 2;
 
 pub(super) const MAGIC: [u8; 8] = *b"BWADVIDX";
 pub(super) const SECTIONS: usize = 7;
@@ -24,7 +26,7 @@ pub(super) const HEADER: usize = FIXED_HEADER + SECTIONS * 16;
 /// Where the checksummed part starts.
 pub(super) const CHECKED_FROM: usize = 24;
 
-pub(super) const ID_ROW: usize = 8;
+pub(super) const ID_ROW: usize = 10;
 pub(super) const ECOSYSTEM_ROW: usize = 16;
 pub(super) const PACKAGE_ROW: usize = 8;
 

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use super::{Matches, match_inventory};
 use crate::{BuildInput, Index, Skipped, build};
 
+mod joined;
+mod published;
+
 struct Advisories {
     directory: tempfile::TempDir,
 }
@@ -22,14 +25,18 @@ impl Advisories {
         Self { directory }
     }
 
+    /// A file beside the records.
+    fn file(&self, name: &str, content: &str) -> std::path::PathBuf {
+        let path = self.directory.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
     fn index(&self, kev: Option<&Value>) -> (Index, Skipped) {
-        let kev = kev.map(|kev| {
-            let path = self.directory.path().join("kev.json");
-            std::fs::write(&path, kev.to_string()).unwrap();
-            path
-        });
+        let kev = kev.map(|kev| self.file("kev.json", &kev.to_string()));
+        let source = self.directory.path().join("osv");
         let out = self.directory.path().join("index");
-        let input = BuildInput { source: &self.directory.path().join("osv"), kev: kev.as_deref(), out: &out };
+        let input = BuildInput { kev: kev.as_deref(), ..BuildInput::new(&source, &out) };
         let report = build(input, 7, chrono::DateTime::UNIX_EPOCH).unwrap();
         (Index::open(&out).unwrap(), report.skipped)
     }

@@ -109,7 +109,7 @@ async fn round(
     let report = {
         let (out, kev) = (out.clone(), kev);
         tokio::task::spawn_blocking(move || {
-            let input = BuildInput { source: &records, kev: kev.as_deref(), out: &out };
+            let input = BuildInput { kev: kev.as_deref(), ..BuildInput::new(&records, &out) };
             breakwater_advisories::build(input, revision, now)
         })
         .await??

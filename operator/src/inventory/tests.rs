@@ -88,7 +88,7 @@ fn build(directory: &Path, packages: &[&str], revision: u64, out: &Path) {
         });
         std::fs::write(source.join(format!("{package}.json")), record.to_string()).unwrap();
     }
-    let input = breakwater_advisories::BuildInput { source: &source, kev: None, out };
+    let input = breakwater_advisories::BuildInput::new(&source, out);
     breakwater_advisories::build(input, revision, at(0)).unwrap();
 }
 

@@ -24,10 +24,13 @@ pub(super) struct Condensed {
     pub(super) vendor: Severity,
     /// Seconds since the epoch; 0 is unknown.
     pub(super) published: u64,
+    /// Likewise.
+    pub(super) modified: u64,
     pub(super) summary: u32,
     pub(super) module: u32,
     pub(super) cves: Vec<u32>,
     pub(super) others: Vec<u32>,
+    pub(super) cwes: Vec<u32>,
 }
 
 /// The entries of one package: how many, and their encoding.
@@ -92,15 +95,16 @@ impl Collection {
         }
         let module = record.summary.as_deref().filter(|_| is_rpm).and_then(module_stream).unwrap_or_default();
         let summary = printable::line(record.summary.as_deref().unwrap_or_default().trim(), MAX_SUMMARY);
-        let published = record.published.as_deref().and_then(|time| DateTime::parse_from_rfc3339(time).ok());
         let condensed = Condensed {
             rating: severity::of_record(record),
             vendor: severity::of_vendor(record),
-            published: published.and_then(|time| u64::try_from(time.timestamp()).ok()).unwrap_or(0),
+            published: seconds(record.published.as_deref()),
+            modified: seconds(record.modified.as_deref()),
             summary: self.strings.intern(&summary),
             module: self.strings.intern(module),
             cves: cves.iter().map(|id| self.strings.intern(id)).collect(),
             others: record.other_ids().iter().map(|id| self.strings.intern(id)).collect(),
+            cwes: record.cwes(),
         };
         self.records.push(condensed);
     }
@@ -125,18 +129,24 @@ impl Collection {
             }
             let ecosystem = ecosystem::canonical(&package.ecosystem);
             let entry = encode(&mut self.strings, number, affected, &ranges, &versions);
-            let filed = self.ecosystems.entry(ecosystem.into()).or_default();
-            if ecosystems.insert(ecosystem) {
-                filed.records += 1;
-            }
-            let key = ecosystem::package_key(ecosystem, &package.name);
+            let filed = self.ecosystems.entry(ecosystem.as_ref().into()).or_default();
+            let key = ecosystem::package_key(&ecosystem, &package.name);
             let entries = filed.packages.entry(key.into()).or_default();
             entries.count += 1;
             put_varint(&mut entries.bytes, entry.len() as u64);
             entries.bytes.extend_from_slice(&entry);
+            if ecosystems.insert(ecosystem) {
+                filed.records += 1;
+            }
         }
         useful && !ecosystems.is_empty()
     }
+}
+
+/// Seconds since the epoch; 0 for what is absent or no time.
+fn seconds(time: Option<&str>) -> u64 {
+    let time = time.and_then(|time| DateTime::parse_from_rfc3339(time).ok());
+    time.and_then(|time| u64::try_from(time.timestamp()).ok()).unwrap_or(0)
 }
 
 fn order_of(affected: &Affected) -> Option<VersionOrder> {

@@ -1,11 +1,12 @@
 //! A collection, written as the sections of the file.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use breakwater_core::Severity;
 use chrono::{DateTime, Utc};
 use twox_hash::XxHash3_64;
 
+use super::by_cve::ByCve;
 use super::collection::{Collection, Condensed};
 use crate::index::EcosystemCount;
 use crate::index::cursor::put_varint;
@@ -16,7 +17,7 @@ use crate::severity::Rating;
 /// `None` when an offset does not fit 32 bits.
 pub(super) fn write(
     collection: Collection,
-    exploited: &HashSet<String>,
+    by_cve: &ByCve,
     revision: u64,
     now: DateTime<Utc>,
 ) -> Option<(Vec<u8>, Vec<EcosystemCount>)> {
@@ -26,8 +27,12 @@ pub(super) fn write(
     let mut ids = Vec::new();
     for (id, rating) in &vulnerabilities.rows {
         ids.extend(strings.intern(id).to_le_bytes());
-        let flags = if exploited.contains(id) { KNOWN_EXPLOITED } else { 0 };
-        ids.extend([rating.severity as u8, rating.cvss_tenths.unwrap_or(NONE), flags, NONE]);
+        let listed = by_cve.ratings.get(id).copied().unwrap_or_default();
+        for rating in [*rating, listed] {
+            ids.extend([rating.severity as u8, rating.cvss_tenths.unwrap_or(NONE)]);
+        }
+        let flags = if by_cve.exploited.contains(id) { KNOWN_EXPLOITED } else { 0 };
+        ids.extend([flags, by_cve.percentiles.get(id).copied().unwrap_or(NONE)]);
     }
 
     let (mut record_bytes, mut offsets) = (Vec::new(), Vec::new());
@@ -36,12 +41,15 @@ pub(super) fn write(
         let rating = record.rating;
         record_bytes.extend([rating.severity as u8, rating.cvss_tenths.unwrap_or(NONE), record.vendor as u8]);
         put_varint(&mut record_bytes, record.published);
+        put_varint(&mut record_bytes, record.modified);
         put_varint(&mut record_bytes, record.summary.into());
         put_varint(&mut record_bytes, record.module.into());
         put_varint(&mut record_bytes, numbers.len() as u64);
         numbers.iter().for_each(|number| put_varint(&mut record_bytes, *number));
         put_varint(&mut record_bytes, record.others.len() as u64);
         record.others.iter().for_each(|id| put_varint(&mut record_bytes, (*id).into()));
+        put_varint(&mut record_bytes, record.cwes.len() as u64);
+        record.cwes.iter().for_each(|cwe| put_varint(&mut record_bytes, (*cwe).into()));
     }
 
     let (mut ecosystem_rows, mut package_rows, mut affected) = (Vec::new(), Vec::new(), Vec::new());

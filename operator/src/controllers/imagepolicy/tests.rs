@@ -511,7 +511,7 @@ fn build(directory: &Path, ids: &[&str], revision: u64) {
         std::fs::write(directory.join("osv").join(format!("{id}.json")), record.to_string()).unwrap();
     }
     let (source, out) = (directory.join("osv"), directory.join("index"));
-    let input = breakwater_advisories::BuildInput { source: &source, kev: None, out: &out };
+    let input = breakwater_advisories::BuildInput::new(&source, &out);
     breakwater_advisories::build(input, revision, at(i64::try_from(revision).unwrap())).unwrap();
 }
 

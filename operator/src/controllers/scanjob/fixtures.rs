@@ -58,6 +58,8 @@ pub(super) fn finding(id: &str, severity: Severity) -> Finding {
         known_exploited: false,
         epss_percentile: None,
         published: None,
+        modified: None,
+        cwes: Vec::new(),
         summary: String::new(),
         layer: None,
         path: String::new(),
