@@ -8,32 +8,34 @@
     reason = "a benchmark measures time, and stops where it cannot"
 )]
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use breakwater_advisories::{BuildInput, Index, build, match_inventory};
 use breakwater_core::Inventory;
 use breakwater_core::inventory::{Package, SourcePackage};
 
+/// The worker threads of the re-match of many inventories: what the goals are stated for.
+const CORES: usize = 2;
+
 fn main() {
     let folder = std::env::var_os("ADVISORIES_DIR")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata")), PathBuf::from);
-    let kev = folder.join("kev.json");
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("index");
 
-    let start = Instant::now();
-    let source = folder.join("osv");
-    let input = BuildInput { kev: kev.exists().then_some(kev.as_path()), ..BuildInput::new(&source, &out) };
-    let report = build(input, 1, chrono::DateTime::UNIX_EPOCH).unwrap();
-    println!("build               {:>10.2} s   {} records", start.elapsed().as_secs_f64(), report.records);
-    println!("size                {:>10.2} MB", report.bytes as f64 / 1e6);
+    let (seconds, records, bytes) = measure_build(&folder.join("osv"), &folder.join("kev.json"), &out);
+    println!("build               {seconds:>10.2} s   {records} records");
+    println!("size                {:>10.2} MB", bytes as f64 / 1e6);
 
     let mut opens: Vec<f64> = (0..21).map(|_| time(|| drop(Index::open(&out).unwrap()))).collect();
     println!("open and verify     {:>10.3} ms  median of 21", median(&mut opens) * 1e3);
-
     let index = Index::open(&out).unwrap();
-    let large = inventory(2_000);
+    println!("walk everything     {:>10.2} s   db verify", time(|| _ = index.walk().unwrap()));
+
+    let large = inventory(2_000, 0);
     let findings = match_inventory(&index, &large).findings.len();
     let mut matches: Vec<f64> = (0..101).map(|_| time(|| drop(match_inventory(&index, &large)))).collect();
     println!(
@@ -41,18 +43,81 @@ fn main() {
         median(&mut matches) * 1e3
     );
 
-    let inventories = 10_000;
-    let small = inventory(300);
-    let elapsed = time(|| {
-        for _ in 0..inventories {
-            drop(match_inventory(&index, &small));
-        }
-    });
-    println!("re-match {inventories} × 300 {elapsed:>9.2} s   one core");
+    println!("\ninventories of 200 to 500 packages, {CORES} threads");
+    let inventories: Vec<Inventory> = (0..500).map(|number| inventory(200 + number % 301, number)).collect();
+    for count in [1_000, 10_000, 100_000] {
+        let (seconds, findings) = rematch(&index, &inventories, count);
+        println!("{count:>9} re-matched {seconds:>9.2} s   {findings} findings");
+    }
+
+    println!("\nrecords, generated");
+    for count in [1_000, 10_000, 100_000] {
+        let source = directory.path().join(format!("{count}"));
+        generate(&source, count);
+        let (seconds, records, bytes) = measure_build(&source, Path::new("none"), &out);
+        let index = Index::open(&out).unwrap();
+        let mut opens: Vec<f64> = (0..21).map(|_| time(|| drop(Index::open(&out).unwrap()))).collect();
+        let mut matches: Vec<f64> = (0..21).map(|_| time(|| drop(match_inventory(&index, &large)))).collect();
+        println!(
+            "{records:>9} built {seconds:>7.2} s, {:>6.2} MB, opened {:>6.3} ms, 2,000 packages {:>6.3} ms",
+            bytes as f64 / 1e6,
+            median(&mut opens) * 1e3,
+            median(&mut matches) * 1e3
+        );
+    }
 }
 
-/// A Debian image with Python and Go: 3 of 16 packages have advisories, the others are looked up in vain.
-fn inventory(packages: usize) -> Inventory {
+fn measure_build(source: &Path, kev: &Path, out: &Path) -> (f64, u32, u64) {
+    let start = Instant::now();
+    let input = BuildInput { kev: kev.exists().then_some(kev), ..BuildInput::new(source, out) };
+    let report = build(input, 1, chrono::DateTime::UNIX_EPOCH).unwrap();
+    (start.elapsed().as_secs_f64(), report.records, report.bytes)
+}
+
+/// Matches `count` inventories, taken in turn.
+fn rematch(index: &Index, inventories: &[Inventory], count: usize) -> (f64, usize) {
+    let findings = AtomicUsize::new(0);
+    let next = AtomicUsize::new(0);
+    let seconds = time(|| {
+        std::thread::scope(|scope| {
+            for _ in 0..CORES {
+                scope.spawn(|| {
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        if number >= count {
+                            break;
+                        }
+                        let Some(inventory) = inventories.get(number % inventories.len()) else { break };
+                        let found = match_inventory(index, inventory).findings.len();
+                        findings.fetch_add(found, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+    });
+    (seconds, findings.into_inner())
+}
+
+/// Records as the Python and Debian archives have them, four to a package.
+fn generate(directory: &Path, count: usize) {
+    std::fs::create_dir(directory).unwrap();
+    let mut archive = zip::ZipWriter::new(std::fs::File::create(directory.join("all.zip")).unwrap());
+    for number in 0..count {
+        let options = zip::write::SimpleFileOptions::default();
+        archive.start_file(format!("X-{number}.json"), options).unwrap();
+        let ecosystem = if number % 2 == 0 { "PyPI" } else { "Debian:11" };
+        let record = serde_json::json!({"id": format!("X-{number}"), "aliases": [format!("CVE-2026-{number}")],
+            "summary": format!("A flaw of number {number}"), "published": "2026-01-01T00:00:00Z",
+            "affected": [{"package": {"ecosystem": ecosystem, "name": format!("package-{}", number / 4)},
+                "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": format!("1.{}.0", number % 9)}]}]}]});
+        archive.write_all(record.to_string().as_bytes()).unwrap();
+    }
+    archive.finish().unwrap();
+}
+
+/// A Debian image with Python and Go: 3 of 16 packages have advisories, the others are looked up in vain. Another `seed` makes another
+/// image.
+fn inventory(packages: usize, seed: usize) -> Inventory {
     let document = serde_json::json!({
         "schemaVersion": 1,
         "image": {
@@ -63,7 +128,7 @@ fn inventory(packages: usize) -> Inventory {
         "config": {}, "unanalysed": []
     });
     let mut inventory: Inventory = serde_json::from_value(document).unwrap();
-    inventory.packages = (0..packages).map(package).collect();
+    inventory.packages = (seed..seed + packages).map(package).collect();
     inventory
 }
 

@@ -22,6 +22,9 @@ mod cursor;
 mod layout;
 mod map;
 mod strings;
+mod walk;
+
+pub use walk::Flaw;
 
 /// Why an index file is refused. The old one, if any, stays in use.
 #[derive(Debug, thiserror::Error)]

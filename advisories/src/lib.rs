@@ -20,7 +20,7 @@ pub mod versions;
 
 pub use fix_plan::{FixPlan, Judge, Upgrade, commands, fix_plan};
 pub use index::{
-    EcosystemCount, Index, IndexError,
+    EcosystemCount, Flaw, Index, IndexError,
     build::{BuildError, BuildInput, BuildReport, Skipped, build},
 };
 pub use matching::{Matches, match_inventory};

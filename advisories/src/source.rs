@@ -1,5 +1,5 @@
 //! Where records come from: a directory that holds `<ecosystem>/all.zip` (the layout of OSV's bulk export) or `*.json`, at any
-//! depth up to [`MAX_DEPTH`]; or one such file.
+//! depth up to [`MAX_DEPTH`]; or one such file. Single records are changes since the archives were made, and count before them.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -24,6 +24,23 @@ pub enum SourceError {
     TooManyEntries { path: PathBuf },
 }
 
+/// The names of an archive's records without `.json`; reading them shows that the archive came whole.
+///
+/// # Errors
+/// When it cannot be read, or is not a whole archive.
+pub fn names(path: &Path) -> Result<Vec<String>, SourceError> {
+    let file = File::open(path).map_err(|cause| SourceError::Unreadable { path: path.to_owned(), cause })?;
+    let damaged = |cause| SourceError::DamagedArchive { path: path.to_owned(), cause };
+    let archive = zip::ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
+    if archive.len() > MAX_ENTRIES {
+        return Err(SourceError::TooManyEntries { path: path.to_owned() });
+    }
+    let names = archive.file_names().map(|name| name.map_err(damaged));
+    names
+        .filter_map(|name| name.map(|name| name.strip_suffix(".json").map(str::to_owned)).transpose())
+        .collect()
+}
+
 /// The files of one source, in a stable order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -46,7 +63,8 @@ impl Source {
         if files.is_empty() {
             return Err(SourceError::Empty { path: path.to_owned() });
         }
-        files.sort();
+        // Of a record that is there twice the first counts: a single one is newer than what an archive holds.
+        files.sort_by_cached_key(|path| (is_named(path, "zip"), path.clone()));
         Ok(Self { files })
     }
 

@@ -30,6 +30,7 @@ fn it_says_what_it_is() {
     let names: Vec<_> = index.ecosystems().into_iter().map(|ecosystem| ecosystem.name).collect();
     assert_eq!(names, ["Debian:12", "Go", "PyPI", "npm"]);
     assert!(index.records() > 50);
+    assert_eq!(index.walk(), Ok(()));
 }
 
 #[test]
@@ -130,7 +131,7 @@ proptest! {
         let path = directory.path().join("forged");
         std::fs::write(&path, &forged).unwrap();
         if let Ok(index) = Index::open(&path) {
-            let _ = (index.ecosystems(), match_inventory(&index, inventory));
+            let _ = (index.ecosystems(), index.walk(), match_inventory(&index, inventory));
         }
     }
 }

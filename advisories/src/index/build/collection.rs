@@ -74,13 +74,13 @@ impl Collection {
 
     /// Takes a record in, or counts why not.
     pub(super) fn add(&mut self, record: &Record, skipped: &mut Skipped) {
-        if record.withdrawn.is_some() {
-            skipped.withdrawn += 1;
-            return;
-        }
-        // One record stands in the archive of every ecosystem that it concerns.
+        // One record stands in the archive of every ecosystem that it concerns; a newer one, withdrawn or not, came before it.
         if !self.seen.insert(record.id.as_str().into()) {
             skipped.duplicate += 1;
+            return;
+        }
+        if record.withdrawn.is_some() {
+            skipped.withdrawn += 1;
             return;
         }
         let is_rpm = record.affected.iter().filter_map(order_of).any(|order| order == VersionOrder::Rpm);
