@@ -4,6 +4,7 @@
 //! here touches the network or the clock. Sources of the rules: the OSV schema 1.7 (<https://ossf.github.io/osv-schema/>) and
 //! the version grammar of each ecosystem ([`versions`]).
 
+pub mod changes;
 mod document;
 pub mod ecosystem;
 pub mod epss;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cluster::WorkloadName;
-use crate::db::SourceLocation;
+use crate::db::{FileLocation, SourceLocation};
 pub(crate) use format::{Format, Target};
 pub(crate) use image::{Diff, FailOn, FixPlan, Knowledge, Reading, Scan};
 
@@ -58,11 +58,19 @@ pub(crate) enum Output {
 pub(crate) enum Db {
     /// Build an index from OSV records
     Build(Build),
-    /// Verify an index and say what it holds
+    /// Bring the index on this machine up to date: fetch what changed, build, replace
+    Update(Update),
+    /// Say what an index holds
     Status {
-        file: PathBuf,
+        /// [default: that of `db update`]
+        file: Option<PathBuf>,
         #[arg(short, long, value_enum, default_value_t = Output::Table)]
         output: Output,
+    },
+    /// Look at every byte of an index: checksum, and everything in it
+    Verify {
+        /// [default: that of `db update`]
+        file: Option<PathBuf>,
     },
     /// Keep an index current and serve it to operators (the advisories Deployment)
     Sync(Sync),
@@ -71,15 +79,36 @@ pub(crate) enum Db {
 #[derive(Debug, Args)]
 pub(crate) struct Source {
     /// A directory, zip archive or JSON record; or a file: or http(s): URL of the layout of OSV's bulk export
-    /// (ecosystems.txt, <ecosystem>/all.zip)
-    #[arg(long, value_name = "DIR|URL")]
+    /// (ecosystems.txt, <ecosystem>/all.zip, and where it has it <ecosystem>/modified_id.csv)
+    #[arg(long, value_name = "DIR|URL", default_value = EXPORT)]
     pub(crate) source: SourceLocation,
     /// Fetch only these ecosystems of a URL, for example Debian (repeatable; default: all whose version order is known)
     #[arg(long, value_name = "NAME")]
     pub(crate) ecosystem: Vec<String>,
     /// The CISA Known Exploited Vulnerabilities catalogue (JSON)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) kev: Option<PathBuf>,
+    #[arg(long, value_name = "FILE|URL")]
+    pub(crate) kev: Option<FileLocation>,
+    /// FIRST's EPSS scores (CSV: cve,epss,percentile; gzip or not)
+    #[arg(long, value_name = "FILE|URL")]
+    pub(crate) epss: Option<FileLocation>,
+    /// Severities of CVEs that no advisory rates: NVD JSON 2.0, or CSV cve,cvss,severity; gzip or not (repeatable, the later one wins)
+    #[arg(long, value_name = "FILE|URL")]
+    pub(crate) severities: Vec<FileLocation>,
+}
+
+/// OSV's bulk export.
+const EXPORT: &str = "https://storage.googleapis.com/osv-vulnerabilities";
+
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// The index file [default: $XDG_CACHE_HOME/breakwater/advisories.bwdb, or below ~/.cache]; downloads are kept beside it
+    #[arg(long, value_name = "FILE", env = "BREAKWATER_DB")]
+    pub(crate) db: Option<PathBuf>,
+    /// Replace the index even if an ecosystem shrank by more than 5 %
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]

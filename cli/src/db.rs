@@ -3,20 +3,25 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use breakwater_advisories::{BuildInput, BuildReport, Index, Skipped};
+use breakwater_advisories::{BuildReport, Index, Skipped};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use crate::arguments::{Build, Output};
 use crate::terminal::{Palette, ProgressLine, count};
 pub(crate) use cache::default_index;
-pub(crate) use location::SourceLocation;
+use joined::Joined;
+pub(crate) use location::{FileLocation, SourceLocation};
 use mirror::Mirror;
 
 mod cache;
+mod fetch;
+mod joined;
 mod location;
 mod mirror;
+mod shrinkage;
 pub(crate) mod sync;
+pub(crate) mod update;
 
 /// From this age on, an index is called old.
 const OLD: TimeDelta = TimeDelta::hours(48);
@@ -24,11 +29,10 @@ const OLD: TimeDelta = TimeDelta::hours(48);
 pub(crate) async fn build(arguments: &Build, now: DateTime<Utc>) -> anyhow::Result<()> {
     let progress = ProgressLine::new();
     let source = &arguments.source;
-    let scratch;
+    let scratch = tempfile::tempdir().context("cannot make a directory for downloads")?;
     let records: PathBuf = match &source.source {
         SourceLocation::Path(path) => path.clone(),
         SourceLocation::Url(url) => {
-            scratch = tempfile::tempdir().context("cannot make a directory for the download")?;
             let mirror = Mirror::new(url.clone(), &source.ecosystem, scratch.path())?;
             mirror.refresh(&|text| progress.show(text)).await?;
             mirror.directory().to_owned()
@@ -36,13 +40,10 @@ pub(crate) async fn build(arguments: &Build, now: DateTime<Utc>) -> anyhow::Resu
     };
     progress.show("building the index");
     let revision = arguments.revision.unwrap_or_else(|| u64::try_from(now.timestamp()).unwrap_or(0));
-    let (kev, out) = (source.kev.clone(), arguments.out.clone());
+    let joined = Joined::of(source, scratch.path()).await?;
+    let out = arguments.out.clone();
     let report = tokio::task::spawn_blocking(move || {
-        breakwater_advisories::build(
-            BuildInput { kev: kev.as_deref(), ..BuildInput::new(&records, &out) },
-            revision,
-            now,
-        )
+        breakwater_advisories::build(joined.input(&records, &out), revision, now)
     })
     .await??;
     drop(progress);
@@ -119,6 +120,28 @@ pub(crate) fn status(file: &Path, output: Output, now: DateTime<Utc>) -> anyhow:
         println!("  {:<40} {:>10} {:>10}", ecosystem.name, ecosystem.records, ecosystem.packages);
     }
     Ok(())
+}
+
+/// Opens the index, which checks its checksum, and looks at everything in it.
+pub(crate) fn verify(file: &Path) -> anyhow::Result<()> {
+    let index = Index::open(file)?;
+    index.walk().with_context(|| {
+        format!("the advisory index {} contradicts itself; fetch or build it again", file.display())
+    })?;
+    println!(
+        "{}: revision {}, {}, {}: whole",
+        file.display(),
+        index.revision(),
+        count(index.records() as usize, "advisory"),
+        size(index.size() as u64)
+    );
+    Ok(())
+}
+
+/// The named index, or the one that is used where none is named.
+pub(crate) fn named_or_default(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let index = named.map(Path::to_owned).or_else(default_index);
+    index.context("neither XDG_CACHE_HOME nor HOME is set: name the index file")
 }
 
 /// How long ago it was, and whether that is too long.

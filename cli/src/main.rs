@@ -65,7 +65,11 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::FixPlan(arguments) => fix_plan::run(&arguments, clock::now()).await?,
         Command::Diff(arguments) => diff::run(&arguments, clock::now()).await?,
         Command::Db(Db::Build(arguments)) => db::build(&arguments, clock::now()).await.map(done)?,
-        Command::Db(Db::Status { file, output }) => db::status(&file, output, clock::now()).map(done)?,
+        Command::Db(Db::Update(arguments)) => db::update::run(&arguments, clock::now()).await.map(done)?,
+        Command::Db(Db::Status { file, output }) => {
+            db::status(&db::named_or_default(file.as_deref())?, output, clock::now()).map(done)?
+        }
+        Command::Db(Db::Verify { file }) => db::verify(&db::named_or_default(file.as_deref())?).map(done)?,
         Command::Db(Db::Sync(arguments)) => db::sync::run(arguments).await.map(done)?,
         Command::Explain(arguments) => cluster::explain(&arguments).await.map(done)?,
         Command::Undo(arguments) => cluster::undo(&arguments).await.map(done)?,

@@ -4,13 +4,15 @@ use std::cmp::Ordering;
 
 /// deb-version(7), "Sorting algorithm": alternating runs of non-digits and digits.
 pub(crate) fn dpkg(left: &str, right: &str) -> Ordering {
-    fn parts(version: &str) -> (u64, Vec<(Vec<i32>, u128)>, Vec<(Vec<i32>, u128)>) {
+    /// Ranks of non-digits, then a number.
+    type Runs = Vec<(Vec<i32>, u128)>;
+    fn parts(version: &str) -> (u64, Runs, Runs) {
         let (epoch, rest) = version.split_once(':').unwrap_or(("0", version));
         let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, "0"));
         (epoch.parse().unwrap(), runs(upstream), runs(revision))
     }
     /// Non-digits as ranks ending with that of the end (0), so that `~` (-1) is below it.
-    fn runs(part: &str) -> Vec<(Vec<i32>, u128)> {
+    fn runs(part: &str) -> Runs {
         let mut characters = part.chars().peekable();
         let mut runs = Vec::new();
         while characters.peek().is_some() {

@@ -11,6 +11,30 @@ pub(crate) enum SourceLocation {
     Url(Url),
 }
 
+/// Where one file comes from, as written on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FileLocation {
+    Path(PathBuf),
+    /// `http:` or `https:`.
+    Url(Url),
+}
+
+impl FromStr for FileLocation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with("http:") || text.starts_with("https:") {
+            return Url::parse(text)
+                .map(Self::Url)
+                .map_err(|error| format!("{text:?} is not a URL: {error}"));
+        }
+        match text.parse()? {
+            SourceLocation::Path(path) => Ok(Self::Path(path)),
+            SourceLocation::Url(url) => Ok(Self::Url(url)),
+        }
+    }
+}
+
 impl FromStr for SourceLocation {
     type Err = String;
 
@@ -36,7 +60,7 @@ impl FromStr for SourceLocation {
 
 #[cfg(test)]
 mod tests {
-    use super::SourceLocation;
+    use super::{FileLocation, SourceLocation};
 
     #[test]
     fn spellings() {
@@ -48,5 +72,8 @@ mod tests {
         assert_eq!("http://mirror/osv".parse(), Ok(url("http://mirror/osv/")));
         assert_eq!("https://mirror/npm/all.zip".parse(), Ok(url("https://mirror/npm/all.zip")));
         assert!("https://mirror/?a=b".parse::<SourceLocation>().is_err());
+        let file = "https://mirror/epss.csv.gz?day=1";
+        assert_eq!(file.parse(), Ok(FileLocation::Url(file.parse().unwrap())));
+        assert_eq!("file:kev.json".parse(), Ok(FileLocation::Path("kev.json".into())));
     }
 }

@@ -2,18 +2,20 @@
 //!
 //! What is served gets worse never: an unreachable source, a damaged archive or an index that shrank leaves the old one in place.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use breakwater_advisories::{BuildInput, BuildReport, Index};
+use breakwater_advisories::BuildReport;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::joined::Joined;
 use super::location::SourceLocation;
 use super::mirror::Mirror;
+use super::shrinkage::{MAX_SHRINK, shrunk};
 use crate::arguments::Sync;
 use crate::clock;
 use shelf::{Published, Shelf};
@@ -23,8 +25,6 @@ mod listener;
 mod server;
 mod shelf;
 
-/// How much an ecosystem may shrink from one index to the next, in percent.
-const MAX_SHRINK: u64 = 5;
 /// How soon a failed look is repeated, if the interval is longer.
 const RETRY: Duration = Duration::from_secs(30);
 
@@ -98,8 +98,8 @@ async fn round(
         (None, SourceLocation::Path(path)) => path.clone(),
         (None, SourceLocation::Url(url)) => anyhow::bail!("no mirror of {url}"),
     };
-    let kev = arguments.source.kev.clone();
-    let fingerprint = fingerprint::of(&records, kev.as_deref())?;
+    let joined = Joined::of(&arguments.source, &arguments.dir).await?;
+    let fingerprint = fingerprint::of(&records, joined.paths())?;
     if shelf.was_looked_at(&fingerprint) {
         return Ok(None);
     }
@@ -107,15 +107,14 @@ async fn round(
     let revision = shelf.next_revision(now);
     let out = shelf.candidate();
     let report = {
-        let (out, kev) = (out.clone(), kev);
+        let out = out.clone();
         tokio::task::spawn_blocking(move || {
-            let input = BuildInput { kev: kev.as_deref(), ..BuildInput::new(&records, &out) };
-            breakwater_advisories::build(input, revision, now)
+            breakwater_advisories::build(joined.input(&records, &out), revision, now)
         })
         .await??
     };
     say_built(&report);
-    let shrunk = shelf.newest().map_or_else(|| Ok(Vec::new()), |newest| shrunk(&newest.path, &report))?;
+    let shrunk = shelf.newest().map(|newest| shrunk(&newest.path, &report)).unwrap_or_default();
     if !shrunk.is_empty() && !arguments.force {
         shelf.reject(&fingerprint)?;
         warn!(
@@ -142,25 +141,6 @@ fn say_built(report: &BuildReport) {
             "records that are no OSV records were left out"
         );
     }
-}
-
-/// The ecosystems that lost more than is credible.
-fn shrunk(old: &Path, new: &BuildReport) -> anyhow::Result<Vec<String>> {
-    let old = match Index::open(old) {
-        Ok(old) => old.ecosystems(),
-        // What cannot be read is no measure.
-        Err(cause) => {
-            warn!(%cause, "the index served so far cannot be compared with");
-            return Ok(Vec::new());
-        }
-    };
-    let shrunk = old.iter().filter_map(|before| {
-        let after =
-            new.ecosystems.iter().find(|after| after.name == before.name).map_or(0, |after| after.records);
-        let least = u64::from(before.records) * (100 - MAX_SHRINK);
-        (u64::from(after) * 100 < least).then(|| format!("{}: {} to {after}", before.name, before.records))
-    });
-    Ok(shrunk.collect())
 }
 
 /// SIGTERM and SIGINT.

@@ -7,10 +7,11 @@ use breakwater_advisories::source::{Source, SourceError};
 use sha2::{Digest, Sha256};
 
 /// A digest over path, size and modification time of every file that is read.
-pub(super) fn of(records: &Path, kev: Option<&Path>) -> Result<String, SourceError> {
+pub(super) fn of<'a>(records: &Path, joined: impl Iterator<Item = &'a Path>) -> Result<String, SourceError> {
     let source = Source::open(records)?;
     let mut hash = Sha256::new();
-    for path in source.files().iter().map(std::path::PathBuf::as_path).chain(kev) {
+    let joined: Vec<&Path> = joined.collect();
+    for path in source.files().iter().map(std::path::PathBuf::as_path).chain(joined.iter().copied()) {
         let unreadable = |cause| SourceError::Unreadable { path: path.to_owned(), cause };
         let metadata = path.metadata().map_err(unreadable)?;
         let changed = metadata.modified().map_err(unreadable)?.duration_since(UNIX_EPOCH).unwrap_or_default();
