@@ -73,6 +73,8 @@ fn finding(id: &str, package: &Package, severity: Severity, source: SeveritySour
         known_exploited: severity == Severity::Critical,
         epss_percentile: None,
         published: Some(1_700_000_000),
+        modified: Some(1_700_000_001),
+        cwes: vec![79],
         summary: NASTY.to_owned(),
         layer: package.layer.clone(),
         path: package.path.clone(),

@@ -95,6 +95,7 @@ pub(crate) fn said_by(source: SeveritySource) -> &'static str {
         SeveritySource::Advisory => "the advisory",
         SeveritySource::SameCve => "another advisory about the CVE",
         SeveritySource::Vendor => "the distribution",
+        SeveritySource::CveFile => "the file of CVEs",
         SeveritySource::None => "nobody",
     }
 }

@@ -118,6 +118,7 @@ fn mark(source: SeveritySource) -> &'static str {
         SeveritySource::Advisory => "",
         SeveritySource::SameCve => "c",
         SeveritySource::Vendor => "d",
+        SeveritySource::CveFile => "f",
         SeveritySource::None => "?",
     }
 }
