@@ -17,7 +17,7 @@ fn index(records: &[Value]) -> Index {
         std::fs::write(source.join(format!("{number}.json")), record.to_string()).unwrap();
     }
     let out = directory.path().join("index");
-    build(BuildInput { source: &source, kev: None, out: &out }, 1, chrono::DateTime::UNIX_EPOCH).unwrap();
+    build(BuildInput::new(&source, &out), 1, chrono::DateTime::UNIX_EPOCH).unwrap();
     Index::open(&out).unwrap()
 }
 
