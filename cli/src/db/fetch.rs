@@ -26,7 +26,7 @@ pub(crate) enum FetchError {
     #[error("{url} is larger than {max} bytes")]
     TooLarge { url: Url, max: u64 },
     #[error("{url}: {cause}")]
-    Damaged { url: Url, cause: SourceError },
+    Damaged { url: Url, cause: Box<SourceError> },
     #[error("{url}: {line:?} is not the name of an ecosystem")]
     BadName { url: Url, line: String },
     #[error("{url} lists no ecosystem that can be judged{}", if *.chosen { ", or none of those given with --ecosystem" } else { "" })]
@@ -132,7 +132,7 @@ pub(super) async fn store(
         file.write_all(&chunk).map_err(unwritable)?;
         progress(received, total);
     }
-    check(file.path()).map_err(|cause| FetchError::Damaged { url: url.clone(), cause })?;
+    check(file.path()).map_err(|cause| FetchError::Damaged { url: url.clone(), cause: Box::new(cause) })?;
     file.persist(path).map_err(|error| unwritable(error.error))?;
     Ok(())
 }
