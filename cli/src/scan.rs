@@ -2,21 +2,18 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Mutex;
 
 use anyhow::Context;
 use breakwater_advisories::match_inventory;
 use breakwater_core::policy::{Compliance, Policy};
 use breakwater_core::scan::RegistryAccess;
-use breakwater_core::{Finding, ImageReference, Inventory};
-use breakwater_scanner::registry::{Connection, Credentials, Options, Pace, RegistryError, Trust};
-use breakwater_scanner::{Progress, ScanError};
+use breakwater_core::{Finding, Inventory};
+use breakwater_scanner::registry::{Connection, Credentials, Options, Pace, Trust};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::arguments::{Format, Reading, Scan, Target};
-use crate::db::size;
-use crate::terminal::{Page, ProgressLine, count};
+use crate::terminal::Page;
 use crate::{UNTOLD, VIOLATED};
 use delivery::deliver;
 use report::{Advisories, Judged, Report};
@@ -36,6 +33,7 @@ mod markup;
 mod member;
 pub(crate) mod report;
 mod sarif;
+mod source;
 mod spdx;
 mod table;
 
@@ -114,16 +112,6 @@ pub(crate) fn exit(compliance: Compliance) -> ExitCode {
     }
 }
 
-fn reference(source: &str) -> anyhow::Result<ImageReference> {
-    for kind in ["oci-dir:", "oci-archive:", "docker-archive:", "rootfs:", "sbom:"] {
-        anyhow::ensure!(
-            !source.starts_with(kind),
-            "{kind} is not a source this version reads: push the image to a registry and scan it there"
-        );
-    }
-    source.parse().with_context(|| format!("IMAGE {source:?}"))
-}
-
 fn connection(arguments: &Reading) -> anyhow::Result<Connection> {
     let credentials = match &arguments.credentials {
         Some(path) => Credentials::parse(&read(path, "--credentials")?)
@@ -152,36 +140,12 @@ fn read(path: &Path, option: &str) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Reads one image.
-pub(crate) async fn inventory(source: &str, arguments: &Reading) -> anyhow::Result<Inventory> {
-    let reference = reference(source)?;
+pub(crate) async fn inventory(text: &str, arguments: &Reading) -> anyhow::Result<Inventory> {
+    let source = source::parse(text, "SOURCE")?;
+    let bases: Vec<_> =
+        arguments.base.iter().map(|base| source::parse(base, "--base")).collect::<Result<_, _>>()?;
     let connection = connection(arguments)?;
-    let line = ProgressLine::new();
-    line.show(&format!("asking {}", reference.registry));
-    let read = Mutex::new((0_usize, 0_usize, 0_u64));
-    let progress = |progress: Progress| {
-        let Ok(mut state) = read.lock() else { return };
-        let (total, done, bytes) = &mut *state;
-        match progress {
-            Progress::Begun { layers, .. } => *total = layers,
-            Progress::LayerRead { bytes: more, .. } => (*done, *bytes) = (*done + 1, *bytes + more),
-        }
-        line.show(&format!("read {done} of {}, {}", count(*total, "layer"), size(*bytes)));
-    };
-    let platforms = [arguments.platform.clone()];
-    let inventories = breakwater_scanner::scan(&connection, &reference, &platforms, &progress).await;
-    let inventories = inventories.map_err(|error| anyhow::Error::from(error).context(reference.to_string()));
-    let inventories = inventories.map_err(advise)?;
-    inventories.into_iter().next().context("the image has no manifest for this platform")
-}
-
-/// Names the option that mends it, where there is one.
-fn advise(error: anyhow::Error) -> anyhow::Error {
-    let advice = match error.downcast_ref::<ScanError>() {
-        Some(ScanError::Registry { error: RegistryError::AddressRefused { .. }, .. }) => {
-            "--allow-private allows such addresses"
-        }
-        Some(ScanError::PlatformMissing { .. }) => "--platform chooses another one",
-        _ => return error,
-    };
-    anyhow::anyhow!("{error:#}; {advice}")
+    let mut inventory = source::inventory(arguments, &connection, &source).await?;
+    source::recognise_base(arguments, &connection, &bases, &mut inventory).await?;
+    Ok(inventory)
 }

@@ -87,8 +87,7 @@ async fn what_cannot_be_done_is_said_with_its_remedy() {
     let image = format!("{registry}/app:1");
     let missing = format!("{registry}/app:missing");
     for (arguments, words) in [
-        (vec!["scan", "UPPER/case"], "IMAGE"),
-        (vec!["scan", "oci-dir:/x"], "oci-dir:"),
+        (vec!["scan", "UPPER/case"], "SOURCE"),
         (vec!["scan", &image, "--insecure"], "--allow-private"),
         (vec!["scan", &missing, "--insecure", "--allow-private"], "missing"),
         (vec!["scan", &image, "--insecure", "--allow-private", "--platform", "linux/s390x"], "--platform"),

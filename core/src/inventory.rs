@@ -15,6 +15,8 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub const MAX_INVENTORY: usize = 16 << 20;
 /// The most packages one inventory lists; the rest is reported in `unanalysed`.
 pub const MAX_PACKAGES: usize = 50_000;
+/// The longest name of a base image, in characters.
+pub const MAX_BASE_NAME: usize = 512;
 /// The most entries of `software`, `secrets` and `unanalysed` each.
 pub const MAX_ENTRIES: usize = 2_000;
 
@@ -27,6 +29,9 @@ pub struct Inventory {
     /// The distribution, from os-release. Absent in images without one (`FROM scratch`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os: Option<OperatingSystem>,
+    /// The image that this one was built from, as far as it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<BaseImage>,
     pub layers: Vec<Layer>,
     pub packages: Vec<Package>,
     pub software: Vec<Software>,
@@ -54,6 +59,20 @@ pub struct ImageIdentity {
 pub struct ScannerIdentity {
     pub name: String,
     pub version: String,
+}
+
+/// A base image: stated by annotations or labels (`org.opencontainers.image.base.name`, `….digest`), or recognised by its layers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BaseImage {
+    /// As stated: no more trustworthy than the image itself. Empty if only the digest is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// How many of the lowest layers are the base's; 0 if that is not known.
+    #[serde(default)]
+    pub layers: u32,
 }
 
 /// os-release(5): `ID`, `VERSION_ID`, `PRETTY_NAME`.

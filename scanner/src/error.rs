@@ -4,7 +4,7 @@ use breakwater_core::{
 };
 
 use crate::{
-    image::{ConfigError, manifest::ManifestError},
+    image::{ConfigError, local::SourceError, manifest::ManifestError},
     layer::LayerError,
     registry::RegistryError,
 };
@@ -29,8 +29,8 @@ pub enum ScanError {
     #[error("the analysis of layer {} ended without a word", .0.short())]
     AnalysisDied(Digest),
     /// A source that is no registry.
-    #[error("{path}: {why}")]
-    Source { path: String, why: String },
+    #[error("{path}: {error}")]
+    Source { path: String, error: SourceError },
 }
 
 /// The longest message of a failure, in characters.
@@ -73,6 +73,9 @@ impl ScanError {
             Self::PlatformMissing { .. } => FailureReason::PlatformMissing,
             Self::TimedOut { .. } => FailureReason::TimedOut,
             Self::AnalysisDied(_) => FailureReason::ScannerDied,
+            Self::Source { error: SourceError::DigestMismatch { .. }, .. } => FailureReason::DigestMismatch,
+            Self::Source { error: SourceError::TooLarge { .. }, .. } => FailureReason::TooLarge,
+            Self::Source { error: SourceError::Invalid { .. }, .. } => FailureReason::ManifestInvalid,
             Self::Source { .. } => FailureReason::NotFound,
         }
     }

@@ -10,6 +10,11 @@ pub mod layer;
 pub mod limits;
 pub mod packages;
 pub mod registry;
+pub mod sbom;
 
 pub use error::ScanError;
-pub use image::{PlatformManifest, Progress, RegistryImage, Resolved, scan};
+pub use image::{
+    PlatformManifest, Progress, RegistryImage, Resolved,
+    local::{LocalImage, Source},
+    scan,
+};

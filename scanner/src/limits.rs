@@ -6,6 +6,18 @@ use std::time::Duration;
 pub const MAX_LAYERS: usize = 127;
 /// The most manifests one index lists.
 pub const MAX_INDEX_ENTRIES: usize = 1_000;
+/// How deep indexes are listed within indexes.
+pub const MAX_INDEX_DEPTH: usize = 4;
+/// The most indexes that one image's index lists, all depths taken together.
+pub const MAX_NESTED_INDEXES: usize = 16;
+/// The most entries of an archive of images (`docker save`, an OCI layout as tar): 127 layers and their companions, for many images.
+pub const MAX_ARCHIVE_ENTRIES: usize = 20_000;
+/// The longest name of such an entry that can be a blob's, in bytes; longer ones are passed over.
+pub const MAX_ARCHIVE_NAME: usize = 512;
+/// How deep the directories of a root file system are walked: one open directory each.
+pub const MAX_DIRECTORY_DEPTH: usize = 256;
+/// The largest software bill of materials, in bytes.
+pub const MAX_SBOM: usize = 64 << 20;
 /// The largest image configuration, in bytes.
 pub const MAX_CONFIG: usize = 4 << 20;
 /// The largest compressed layer, in bytes.

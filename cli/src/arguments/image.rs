@@ -20,8 +20,10 @@ Exit status: 0 passed, or nothing was demanded; 1 violated; 2 it could not be to
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Scan {
-    /// The image: [registry/]repository[:tag][@digest]
-    #[arg(value_name = "IMAGE")]
+    /// An image of a registry, [registry/]repository[:tag][@digest]; or oci-dir:PATH, oci-archive:FILE, docker-archive:FILE
+    /// (each with :NAME or @DIGEST for one of several images), rootfs:DIR, sbom:FILE (CycloneDX or SPDX JSON),
+    /// containerd:DIGEST
+    #[arg(value_name = "SOURCE")]
     pub(crate) source: String,
     /// What to write, and where to; repeat it for several outputs of one reading
     #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "table", value_parser = TargetParser)]
@@ -105,6 +107,12 @@ pub(crate) struct Reading {
     /// os/architecture[/variant]
     #[arg(long, default_value_t = host_platform())]
     pub(crate) platform: Platform,
+    /// An image that it may have been built from, in any form of SOURCE: recognised by its layers (repeatable)
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) base: Vec<String>,
+    /// Where containerd keeps its content
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/containerd")]
+    pub(crate) containerd_root: PathBuf,
     /// Speak plain HTTP to the registry
     #[arg(long)]
     pub(crate) insecure: bool,

@@ -10,6 +10,7 @@ use breakwater_core::policy::{
 };
 use breakwater_core::{Inventory, ledger::ImageHistory};
 use breakwater_crds::{ImagePolicy, validation};
+use breakwater_scanner::Source;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
@@ -83,7 +84,11 @@ pub(crate) fn judge(
     let image = ImageUnderTest {
         container: None,
         image: inventory.image.reference.clone(),
-        reference: inventory.image.reference.parse().ok(),
+        // What names a file is no registry's reference, even where it could be read as one (`sbom:bom.json`).
+        reference: match inventory.image.reference.parse() {
+            Ok(Source::Registry(reference)) => Some(reference),
+            _ => None,
+        },
         facts: ImageFacts::Scanned(Arc::new(facts)),
     };
     policy::evaluate(policy, &Subject { workload: None, images: &[image] }, now)

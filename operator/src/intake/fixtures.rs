@@ -174,6 +174,7 @@ pub(crate) fn inventory(what: &str) -> Inventory {
         },
         scanner: ScannerIdentity { name: "breakwater".into(), version: env!("CARGO_PKG_VERSION").into() },
         os: None,
+        base: None,
         layers: vec![Layer {
             digest: Digest::of(what.as_bytes()),
             diff_id: Digest::of(what.as_bytes()),

@@ -66,6 +66,7 @@ fn inventory(name: &str) -> Inventory {
         },
         scanner: ScannerIdentity { name: "breakwater".into(), version: "0".into() },
         os: None,
+        base: None,
         layers: vec![],
         packages: vec![package],
         software: vec![],

@@ -59,6 +59,7 @@ pub fn assemble(identity: &Identity, description: &ImageDescription, layers: &[L
         },
         scanner: ScannerIdentity { name: "breakwater".into(), version: env!("CARGO_PKG_VERSION").into() },
         os,
+        base: None,
         layers: described_layers(identity, description),
         packages,
         software,
@@ -190,7 +191,7 @@ fn owned<'a>(merged: &Merged<'a>, candidates: HashSet<&'a str>) -> HashSet<&'a s
 }
 
 /// A package stands for its program where the program itself was not seen.
-fn add_software_of_packages(software: &mut Vec<Software>, packages: &[Package]) {
+pub(crate) fn add_software_of_packages(software: &mut Vec<Software>, packages: &[Package]) {
     let seen: HashSet<(_, String)> = software.iter().map(|item| (item.set, item.name.clone())).collect();
     let by_package = packages.iter().filter_map(|package| {
         let (set, name) = software_of_package(&package.name)?;

@@ -3,7 +3,7 @@
 use breakwater_core::inventory::{Inventory, MAX_ENTRIES, MAX_INVENTORY, MAX_PACKAGES, Unanalysed};
 
 /// Sorts the lists, drops doubles and cuts them; the last cut is by the size of the document as JSON.
-pub(super) fn bound(inventory: &mut Inventory) {
+pub(crate) fn bound(inventory: &mut Inventory) {
     inventory.packages.sort();
     inventory.packages.dedup();
     inventory.software.sort();

@@ -1,8 +1,11 @@
 //! Manifests and indexes (OCI image-spec 1.1; Docker image manifest v2, schema 2).
 
-use breakwater_core::{Digest, Platform, printable, scan::MAX_MANIFEST};
+use std::collections::BTreeMap;
+
+use breakwater_core::{Digest, Platform, inventory::BaseImage, printable, scan::MAX_MANIFEST};
 use serde::Deserialize;
 
+use super::base;
 use crate::limits::{MAX_INDEX_ENTRIES, MAX_LAYERS};
 
 /// What is asked for, as an `Accept` header. Docker's schema 1 is not: it was withdrawn, and its layers cannot be told by digest.
@@ -48,6 +51,8 @@ pub struct Manifest {
     pub config: Digest,
     /// Bottom first.
     pub layers: Vec<LayerDescriptor>,
+    /// The base that its annotations state.
+    pub base: Option<BaseImage>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +92,8 @@ struct Raw {
     layers: Option<Vec<Descriptor>>,
     #[serde(default)]
     manifests: Option<Vec<Descriptor>>,
+    #[serde(default)]
+    annotations: Option<BTreeMap<String, String>>,
     #[serde(default, rename = "fsLayers")]
     fs_layers: Option<serde::de::IgnoredAny>,
 }
@@ -102,7 +109,7 @@ struct Descriptor {
     #[serde(default)]
     platform: Option<RawPlatform>,
     #[serde(default)]
-    annotations: Option<std::collections::BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]
@@ -142,7 +149,8 @@ pub fn parse(bytes: &[u8], transport_type: Option<&str>) -> Result<Document, Man
         (Some(_), Some(_)) => Err(invalid("it lists both layers and manifests")),
         (Some(manifests), None) if !MANIFESTS.contains(&media_type.as_str()) => index(manifests),
         (None, Some(layers)) if !INDEXES.contains(&media_type.as_str()) => {
-            manifest(raw.config, layers, raw.artifact_type.as_deref())
+            let base = raw.annotations.as_ref().and_then(base::stated);
+            manifest(raw.config, layers, raw.artifact_type.as_deref(), base)
         }
         (None, None) => {
             Err(ManifestError::NotAnImage(kind(raw.artifact_type.as_deref().unwrap_or(&media_type))))
@@ -186,6 +194,7 @@ fn manifest(
     config: Option<Descriptor>,
     layers: Vec<Descriptor>,
     artifact_type: Option<&str>,
+    base: Option<BaseImage>,
 ) -> Result<Document, ManifestError> {
     let config = config.ok_or_else(|| invalid("it names no configuration"))?;
     if !CONFIGS.contains(&config.media_type.as_str()) {
@@ -198,7 +207,7 @@ fn manifest(
         return Err(invalid(&format!("it lists more than {MAX_LAYERS} layers")));
     }
     let layers = layers.into_iter().map(layer).collect::<Result<_, _>>()?;
-    Ok(Document::Manifest(Manifest { config: digest(&config.digest)?, layers }))
+    Ok(Document::Manifest(Manifest { config: digest(&config.digest)?, layers, base }))
 }
 
 fn layer(layer: Descriptor) -> Result<LayerDescriptor, ManifestError> {
@@ -206,7 +215,11 @@ fn layer(layer: Descriptor) -> Result<LayerDescriptor, ManifestError> {
     if !LAYERS.contains(&media_type) && media_type != DOCKER_ZSTD {
         let shown = printable::line(media_type, 100);
         return Err(if media_type.contains("nondistributable") || media_type.contains("foreign") {
-            ManifestError::Unsupported(format!("a layer that is kept elsewhere ({shown}) is not read"))
+            ManifestError::Unsupported(format!(
+                "a layer is kept elsewhere ({shown}) and is not read: push the image with all its layers"
+            ))
+        } else if media_type.ends_with("+encrypted") {
+            ManifestError::Unsupported(format!("a layer is encrypted ({shown}): scan the image before it is"))
         } else if LAYER_FAMILIES.iter().any(|family| media_type.starts_with(family)) {
             ManifestError::Unsupported(format!("layers of the type {shown} are not read"))
         } else {

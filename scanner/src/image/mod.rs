@@ -1,11 +1,18 @@
 //! An image as its manifest and configuration describe it, and the inventory made of it and its layers.
 
+mod analyse;
 pub mod assemble;
-mod bound;
+pub mod base;
+pub(crate) mod bound;
 pub mod config;
+pub mod local;
 pub mod manifest;
+mod origin;
 mod pull;
+mod resolve;
 
+pub use analyse::Progress;
 pub use assemble::assemble;
 pub use config::{ConfigError, ImageDescription};
-pub use pull::{PlatformManifest, Progress, RegistryImage, Resolved, scan};
+pub use pull::{RegistryImage, scan};
+pub use resolve::{PlatformManifest, Resolved};

@@ -1,5 +1,6 @@
 //! A layer's bytes, streamed once: digest, inflate, tar, and the few files that matter. Nothing is written to disk.
 
+pub mod directory;
 pub mod entry;
 mod error;
 mod facts;

@@ -15,7 +15,7 @@ use super::{
     entry::{Entry, Kind},
     facts::hash,
     path,
-    tar::Tar,
+    tar::{Content, Tar},
     want::{Want, want},
 };
 use crate::{
@@ -37,8 +37,7 @@ pub struct ExpectedLayer {
 /// [`LayerError`]: the layer is corrupt, is not the expected one, or its source broke off. Bounds that are hit are no errors: they are
 /// listed in the facts' `unanalysed`.
 pub fn read_layer(from: impl BufRead, expected: &ExpectedLayer) -> Result<LayerFacts, LayerError> {
-    let mut reading =
-        Reading { facts: LayerFacts::new(expected.digest.clone()), kept: 0, program: Vec::new() };
+    let mut reading = Reading::new(expected.digest.clone());
     let mut tar = Tar::new(Inflated::new(from)?);
     let walked = reading.walk(&mut tar);
     let inflated = tar.into_inner();
@@ -61,11 +60,7 @@ pub fn read_layer(from: impl BufRead, expected: &ExpectedLayer) -> Result<LayerF
     if let Some(diff_id) = totals.diff_id {
         check("inflated layer", &expected.diff_id, diff_id)?;
     }
-    let mut facts = reading.facts;
-    facts.present.sort_unstable();
-    facts.present.dedup();
-    facts.present.shrink_to_fit();
-    Ok(facts)
+    Ok(reading.into_facts())
 }
 
 fn check(what: &'static str, expected: &Digest, found: Digest) -> Result<(), LayerError> {
@@ -75,7 +70,8 @@ fn check(what: &'static str, expected: &Digest, found: Digest) -> Result<(), Lay
     Err(LayerError::DigestMismatch { what, expected: expected.clone(), found })
 }
 
-struct Reading {
+/// A layer's or directory's facts as they grow, entry by entry.
+pub(super) struct Reading {
     facts: LayerFacts,
     /// Bytes of facts kept so far, roughly.
     kept: usize,
@@ -84,6 +80,18 @@ struct Reading {
 }
 
 impl Reading {
+    pub(super) fn new(digest: Digest) -> Self {
+        Self { facts: LayerFacts::new(digest), kept: 0, program: Vec::new() }
+    }
+
+    pub(super) fn into_facts(self) -> LayerFacts {
+        let mut facts = self.facts;
+        facts.present.sort_unstable();
+        facts.present.dedup();
+        facts.present.shrink_to_fit();
+        facts
+    }
+
     fn walk<R: BufRead>(&mut self, tar: &mut Tar<R>) -> Result<(), LayerError> {
         let mut entries = 0_usize;
         while let Some(entry) = tar.next_entry()? {
@@ -114,6 +122,11 @@ impl Reading {
             }
             return Ok(());
         }
+        self.brought(entry, tar)
+    }
+
+    /// What a layer or directory has at a path, directories aside.
+    pub(super) fn brought(&mut self, entry: &Entry, content: &mut impl Content) -> Result<(), LayerError> {
         self.facts.present.push(hash(&entry.path));
         // A later entry of one path replaces an earlier one.
         self.facts.files.remove(&entry.path);
@@ -128,8 +141,8 @@ impl Reading {
             (Some(_), Kind::SymbolicLink) => {
                 self.keep(&entry.path, Evidence::Link(path::follow(&entry.path, &entry.target)));
             }
-            (Some(want), Kind::File) => self.file(entry, want, tar)?,
-            (None, Kind::File) => is_elf = self.program(entry, tar)?,
+            (Some(want), Kind::File) => self.file(entry, want, content)?,
+            (None, Kind::File) => is_elf = self.program(entry, content)?,
             _ => {}
         }
         let software = contents::software_of(entry, is_elf);
@@ -140,7 +153,7 @@ impl Reading {
     }
 
     /// A file that is read whole.
-    fn file<R: BufRead>(&mut self, entry: &Entry, want: Want, tar: &mut Tar<R>) -> Result<(), LayerError> {
+    fn file(&mut self, entry: &Entry, want: Want, content: &mut impl Content) -> Result<(), LayerError> {
         if entry.sparse || entry.size > want.bound() {
             let reason = if entry.sparse {
                 "a sparse file is not read".to_owned()
@@ -154,7 +167,7 @@ impl Reading {
         // A panic while it was held says nothing about the next file.
         let _alone = (entry.size > MAX_FILE).then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
         let mut bytes = Vec::with_capacity(usize::try_from(entry.size).unwrap_or(0));
-        tar.content(|piece| {
+        content.content(|piece| {
             bytes.extend_from_slice(piece);
             true
         })?;
@@ -167,9 +180,9 @@ impl Reading {
     }
 
     /// Any other file: searched for what linkers leave in programs, if it is one. Answers whether it is.
-    fn program<R: BufRead>(&mut self, entry: &Entry, tar: &mut Tar<R>) -> Result<bool, LayerError> {
+    fn program(&mut self, entry: &Entry, content: &mut impl Content) -> Result<bool, LayerError> {
         let mut search = ProgramSearch::new(entry.size, std::mem::take(&mut self.program));
-        tar.content(|piece| search.push(piece))?;
+        content.content(|piece| search.push(piece))?;
         let is_elf = search.is_elf();
         let (found, memory) = search.finish();
         self.program = memory;
@@ -200,7 +213,7 @@ impl Reading {
         fits
     }
 
-    fn leave_out(&mut self, path: &str, reason: &str) {
+    pub(super) fn leave_out(&mut self, path: &str, reason: &str) {
         if self.facts.unanalysed.len() < MAX_ENTRIES {
             let path = printable::line(path, MAX_PATH);
             self.facts.unanalysed.push(Unanalysed { path, reason: reason.to_owned() });

@@ -1,7 +1,7 @@
 //! The tar format (POSIX ustar and pax, GNU), read as Go's `archive/tar` reads it: that is what container runtimes unpack with, and a
 //! scanner that understands an archive otherwise can be shown another image than the one that runs.
 
-use std::io::BufRead;
+use std::io::{BufRead, Seek};
 
 use super::{
     LayerError,
@@ -11,6 +11,12 @@ use super::{
 use crate::limits::{MAX_PATH, MAX_TAR_EXTENSION};
 
 const BLOCK: usize = 512;
+
+/// The content of one entry of a tar archive or of one file of a directory.
+pub(crate) trait Content {
+    /// Passes what is left of it to `each`, piece by piece, until it answers `false`.
+    fn content(&mut self, each: impl FnMut(&[u8]) -> bool) -> Result<(), LayerError>;
+}
 
 #[derive(Debug)]
 pub struct Tar<R> {
@@ -66,27 +72,6 @@ impl<R: BufRead> Tar<R> {
                 _ => return self.finish(&header, kind, size, extended).map(Some),
             }
         }
-    }
-
-    /// Passes the current entry's remaining content to `each`, piece by piece, until it answers `false`.
-    ///
-    /// # Errors
-    /// An archive that breaks off, or whatever the bytes' source reports.
-    pub fn content(&mut self, mut each: impl FnMut(&[u8]) -> bool) -> Result<(), LayerError> {
-        while self.content > 0 {
-            let piece = self.from.fill_buf()?;
-            if piece.is_empty() {
-                return Err(corrupt("the tar archive breaks off inside a file"));
-            }
-            let wanted = usize::try_from(self.content).unwrap_or(usize::MAX).min(piece.len());
-            let go_on = each(piece.get(..wanted).unwrap_or_default());
-            self.from.consume(wanted);
-            self.content = self.content.saturating_sub(wanted as u64);
-            if !go_on {
-                break;
-            }
-        }
-        Ok(())
     }
 
     /// The reader, for what follows the archive's end.
@@ -163,6 +148,41 @@ impl<R: BufRead> Tar<R> {
             }
         }
         Ok(Some(block))
+    }
+}
+
+impl<R: BufRead> Content for Tar<R> {
+    /// # Errors
+    /// An archive that breaks off, or whatever the bytes' source reports.
+    fn content(&mut self, mut each: impl FnMut(&[u8]) -> bool) -> Result<(), LayerError> {
+        while self.content > 0 {
+            let piece = self.from.fill_buf()?;
+            if piece.is_empty() {
+                return Err(corrupt("the tar archive breaks off inside a file"));
+            }
+            let wanted = usize::try_from(self.content).unwrap_or(usize::MAX).min(piece.len());
+            let go_on = each(piece.get(..wanted).unwrap_or_default());
+            self.from.consume(wanted);
+            self.content = self.content.saturating_sub(wanted as u64);
+            if !go_on {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<R: BufRead + Seek> Tar<R> {
+    /// Where the current entry's content begins in the source, which is left standing behind it without reading it.
+    ///
+    /// # Errors
+    /// What the source reports. A content that goes beyond the source's end is not noticed here.
+    pub fn pass_over(&mut self) -> Result<u64, LayerError> {
+        let begin = self.from.stream_position()?;
+        let ahead = self.content.saturating_add(self.padding);
+        self.from.seek_relative(i64::try_from(ahead).map_err(|_| corrupt("a size beyond all bounds"))?)?;
+        (self.content, self.padding) = (0, 0);
+        Ok(begin)
     }
 }
 

@@ -21,6 +21,7 @@ pub mod ruby;
 
 pub use family::Family;
 pub use listing::Listing;
+pub use purl::{InvalidPackageUrl, PackageUrl};
 
 use breakwater_core::{inventory::SourcePackage, printable};
 

@@ -1,5 +1,9 @@
 //! Package URLs (ECMA-427).
 
+mod parse;
+
+pub use parse::{InvalidPackageUrl, PackageUrl};
+
 use std::fmt::Write as _;
 
 /// `pkg:KIND/PATH@VERSION?KEY=VALUE…`; slashes of `path` divide, all else is escaped. Empty version and values are left out.

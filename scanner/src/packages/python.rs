@@ -22,7 +22,7 @@ pub fn parse(text: &str) -> Option<LanguagePackage> {
 }
 
 /// Lower case, every run of `.`, `-`, `_` one `-` (PEP 503).
-fn normalise(name: &str) -> String {
+pub(crate) fn normalise(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for character in name.chars() {
         match character {

@@ -82,6 +82,7 @@ fn inventory(name: &str, packages: &[(&str, &str)]) -> Inventory {
         },
         scanner: ScannerIdentity { name: "breakwater".into(), version: "0".into() },
         os: None,
+        base: None,
         layers: vec![],
         packages: packages.iter().map(package).collect(),
         software: vec![],
