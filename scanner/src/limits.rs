@@ -29,7 +29,7 @@ pub const MAX_RATIO: u64 = 200;
 /// … once it has grown past this many bytes: small files of zeros are honest.
 pub const RATIO_GRACE: u64 = 2 << 30;
 /// The most entries of one layer that are looked at; eight bytes are kept for each.
-pub const MAX_LAYER_ENTRIES: usize = 2_000_000;
+pub const MAX_LAYER_ENTRIES: usize = 3_500_000;
 /// The longest path or link target, in bytes (PATH_MAX of Linux).
 pub const MAX_PATH: usize = 4_096;
 /// The largest extended header (PAX, GNU long name), in bytes: what Go's archive/tar accepts, which container runtimes use.

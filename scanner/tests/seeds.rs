@@ -1,16 +1,22 @@
 //! The fuzz targets' seeds, in every test run: nothing panics, and those named `good-…` are understood.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use std::{fs, path::Path};
+use std::{fs, io::Cursor, path::Path};
 
-use breakwater_core::{Digest, ImageReference};
+use breakwater_core::{Digest, ImageReference, Platform};
 use breakwater_scanner::{
-    image::{ImageDescription, manifest},
+    image::{
+        ImageDescription,
+        local::{archive::Entries, docker},
+        manifest,
+    },
     layer::{ExpectedLayer, LayerError, read_layer},
     packages::{
-        LanguagePackage, apk, auditable, composer, conda, cran, dotnet, dpkg, gobuild::BuildInfoSearch, java,
+        LanguagePackage, PackageUrl, apk, auditable, composer, conda, cran, dotnet, dpkg,
+        gobuild::BuildInfoSearch, java,
         ruby,
     },
+    sbom,
 };
 
 /// Runs each seed of `target` through `is_understood`.
@@ -88,4 +94,18 @@ fn build_information() {
 fn documents() {
     seeds("manifest", |bytes| manifest::parse(bytes, None).is_ok() || ImageDescription::parse(bytes).is_ok());
     seeds("reference", |bytes| text(bytes).parse::<ImageReference>().is_ok());
+    seeds("docker_archive", |bytes| docker::parse(bytes).is_ok());
+    seeds("purl", |bytes| text(bytes).parse::<PackageUrl>().is_ok());
+    let platform = Platform::linux("amd64");
+    seeds("sbom", |bytes| {
+        sbom::parse(bytes, "sbom:seed", "seed", &platform).is_ok_and(|found| !found.packages.is_empty())
+    });
+}
+
+#[test]
+fn archives_of_images() {
+    seeds("oci_archive", |bytes| {
+        let entries = Entries::read(Cursor::new(bytes), bytes.len() as u64);
+        entries.is_ok_and(|entries| entries.find("index.json").is_some() && entries.find("out").is_none())
+    });
 }

@@ -40,6 +40,10 @@ pub fn read_layer(from: impl BufRead, expected: &ExpectedLayer) -> Result<LayerF
     let mut reading = Reading::new(expected.digest.clone());
     let mut tar = Tar::new(Inflated::new(from)?);
     let walked = reading.walk(&mut tar);
+    if tar.overlong() > 0 {
+        let reason = format!("{} paths of more than {MAX_PATH} bytes are not read", tar.overlong());
+        reading.leave_out(&format!("layer {}", expected.digest.short()), &reason);
+    }
     let inflated = tar.into_inner();
     let cap = inflated.cap().map(str::to_owned);
     match (walked, &cap) {

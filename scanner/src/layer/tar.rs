@@ -25,6 +25,8 @@ pub struct Tar<R> {
     content: u64,
     /// Zero bytes that fill its last block.
     padding: u64,
+    /// Entries passed over because of their paths.
+    overlong: u64,
 }
 
 /// What extended headers said about the next entry.
@@ -40,10 +42,11 @@ struct Extended {
 
 impl<R: BufRead> Tar<R> {
     pub fn new(from: R) -> Self {
-        Self { from, content: 0, padding: 0 }
+        Self { from, content: 0, padding: 0, overlong: 0 }
     }
 
-    /// The next entry; what was left of the last one's content is passed over. `None` is the archive's end.
+    /// The next entry; what was left of the last one's content is passed over, as are entries with paths or targets that no file system
+    /// takes (see [`Tar::overlong`]). `None` is the archive's end.
     ///
     /// # Errors
     /// A header without its checksum, a number that is none, an extended header out of bounds, an archive that breaks off.
@@ -69,9 +72,17 @@ impl<R: BufRead> Tar<R> {
                 b'g' => {} // Runtimes apply nothing from global headers.
                 b'L' => extended.gnu_path = Some(text(until_nul(&self.extension(size)?))),
                 b'K' => extended.gnu_link = Some(text(until_nul(&self.extension(size)?))),
-                _ => return self.finish(&header, kind, size, extended).map(Some),
+                _ => match self.finish(&header, kind, size, std::mem::take(&mut extended))? {
+                    Some(entry) => return Ok(Some(entry)),
+                    None => self.overlong += 1,
+                },
             }
         }
+    }
+
+    /// How many entries were passed over because their path or target is longer than `MAX_PATH`: they cannot be unpacked either.
+    pub fn overlong(&self) -> u64 {
+        self.overlong
     }
 
     /// The reader, for what follows the archive's end.
@@ -79,7 +90,13 @@ impl<R: BufRead> Tar<R> {
         self.from
     }
 
-    fn finish(&mut self, header: &Header, kind: u8, size: u64, ext: Extended) -> Result<Entry, LayerError> {
+    fn finish(
+        &mut self,
+        header: &Header,
+        kind: u8,
+        size: u64,
+        ext: Extended,
+    ) -> Result<Option<Entry>, LayerError> {
         let mut sparse = ext.sparse;
         if kind == b'S' {
             sparse = true;
@@ -91,9 +108,7 @@ impl<R: BufRead> Tar<R> {
         }
         let raw_path = ext.gnu_path.or(ext.path).unwrap_or_else(|| header.path());
         let target = ext.gnu_link.or(ext.link).unwrap_or_else(|| text(until_nul(header.bytes(157, 100))));
-        if raw_path.len() > MAX_PATH || target.len() > MAX_PATH {
-            return Err(LayerError::Corrupt(format!("a path of more than {MAX_PATH} bytes")));
-        }
+        let is_overlong = raw_path.len() > MAX_PATH || target.len() > MAX_PATH;
         let kind = match kind {
             0 if raw_path.ends_with('/') => Kind::Directory,
             0 | b'0' | b'7' | b'S' => Kind::File,
@@ -106,7 +121,8 @@ impl<R: BufRead> Tar<R> {
         let size = if is_header_only { 0 } else { ext.size.unwrap_or(size) };
         self.expect_content(size)?;
         let mode = u32::try_from(header.number(100, 8).unwrap_or(0) & 0o7777).unwrap_or(0);
-        Ok(Entry { path: path::normalise(&raw_path), kind, size, mode, target, sparse })
+        let entry = || Entry { path: path::normalise(&raw_path), kind, size, mode, target, sparse };
+        Ok((!is_overlong).then(entry))
     }
 
     fn expect_content(&mut self, size: u64) -> Result<(), LayerError> {
