@@ -11,7 +11,7 @@ pub const MAX_INDEX_DEPTH: usize = 4;
 /// The most indexes that one image's index lists, all depths taken together.
 pub const MAX_NESTED_INDEXES: usize = 16;
 /// The most entries of an archive of images (`docker save`, an OCI layout as tar): 127 layers and their companions, for many images.
-pub const MAX_ARCHIVE_ENTRIES: usize = 20_000;
+pub const MAX_SAVED_ENTRIES: usize = 20_000;
 /// The longest name of such an entry that can be a blob's, in bytes; longer ones are passed over.
 pub const MAX_ARCHIVE_NAME: usize = 512;
 /// How deep the directories of a root file system are walked: one open directory each.

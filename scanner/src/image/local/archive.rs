@@ -8,7 +8,7 @@ use std::{
 use super::SourceError;
 use crate::{
     layer::{LayerError, entry::Kind, path, tar::Tar},
-    limits::{MAX_ARCHIVE_ENTRIES, MAX_ARCHIVE_NAME, MAX_LINKS},
+    limits::{MAX_ARCHIVE_NAME, MAX_LINKS, MAX_SAVED_ENTRIES},
 };
 
 /// Where an entry's content lies.
@@ -51,9 +51,9 @@ impl Entries {
         let (mut entries, mut count) = (BTreeMap::new(), 0_usize);
         while let Some(entry) = tar.next_entry().map_err(|error| broken(&error))? {
             count += 1;
-            if count > MAX_ARCHIVE_ENTRIES {
+            if count > MAX_SAVED_ENTRIES {
                 let why = format!(
-                    "more than {MAX_ARCHIVE_ENTRIES} entries; a root file system is read as rootfs:DIR"
+                    "more than {MAX_SAVED_ENTRIES} entries; a root file system is read as rootfs:DIR"
                 );
                 return Err(SourceError::NotAnArchive(why));
             }
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn too_many_entries_are_refused() {
         let mut block = tar(&[("a", b"")])[..512].to_vec();
-        block = block.repeat(MAX_ARCHIVE_ENTRIES + 1);
+        block = block.repeat(MAX_SAVED_ENTRIES + 1);
         assert!(matches!(read(&block), Err(SourceError::NotAnArchive(why)) if why.contains("rootfs")));
     }
 }
