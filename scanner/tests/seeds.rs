@@ -13,8 +13,7 @@ use breakwater_scanner::{
     layer::{ExpectedLayer, LayerError, read_layer},
     packages::{
         LanguagePackage, PackageUrl, apk, auditable, composer, conda, cran, dotnet, dpkg,
-        gobuild::BuildInfoSearch, java,
-        ruby,
+        gobuild::BuildInfoSearch, java, ruby,
     },
     sbom,
 };
