@@ -6,10 +6,7 @@ mod support;
 use std::io::Write as _;
 
 use breakwater_core::{Digest, Inventory, inventory::SoftwareSet};
-use breakwater_scanner::{
-    layer::{ExpectedLayer, LayerFacts, read_layer},
-    limits::MAX_LAYER_ENTRIES,
-};
+use breakwater_scanner::layer::{ExpectedLayer, LayerFacts, read_layer};
 use support::*;
 
 const DEBIAN: (&str, &[u8]) = ("usr/lib/os-release", b"ID=debian\nVERSION_ID=\"12\"\n");
@@ -232,35 +229,4 @@ fn paths_that_no_file_system_takes_are_passed_over_and_counted() {
     assert_eq!(facts.files.len(), 1, "what follows is read");
     assert_eq!(facts.unanalysed.len(), 1);
     assert!(facts.unanalysed[0].reason.starts_with("2 paths of more than 4096 bytes"), "{facts:?}");
-}
-
-#[test]
-fn many_empty_files_are_read_to_the_bound() {
-    let file = tar(&[("srv/a", b"")])[..512].to_vec();
-    for (count, cut) in [(100_000, false), (MAX_LAYER_ENTRIES + 1, true)] {
-        let from = std::io::BufReader::new(Repeated { block: &file, left: count * 512 });
-        let mut hash = sha2::Sha256::default();
-        for _ in 0..count {
-            sha2::Digest::update(&mut hash, &file);
-        }
-        let digest = Digest::from_sha256(sha2::Digest::finalize(hash).into());
-        let facts = read_layer(from, &ExpectedLayer { digest: digest.clone(), diff_id: digest }).unwrap();
-        assert_eq!(facts.unanalysed.len(), usize::from(cut), "{:?}", facts.unanalysed);
-    }
-}
-
-/// One block again and again.
-struct Repeated<'a> {
-    block: &'a [u8],
-    left: usize,
-}
-
-impl std::io::Read for Repeated<'_> {
-    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
-        let at = (self.block.len() - self.left % self.block.len()) % self.block.len();
-        let got = self.block[at..].len().min(to.len()).min(self.left);
-        to[..got].copy_from_slice(&self.block[at..at + got]);
-        self.left -= got;
-        Ok(got)
-    }
 }

@@ -39,7 +39,7 @@ pub struct ExpectedLayer {
 pub fn read_layer(from: impl BufRead, expected: &ExpectedLayer) -> Result<LayerFacts, LayerError> {
     let mut reading = Reading::new(expected.digest.clone());
     let mut tar = Tar::new(Inflated::new(from)?);
-    let walked = reading.walk(&mut tar);
+    let walked = reading.walk(&mut tar, MAX_LAYER_ENTRIES);
     if tar.overlong() > 0 {
         let reason = format!("{} paths of more than {MAX_PATH} bytes are not read", tar.overlong());
         reading.leave_out(&format!("layer {}", expected.digest.short()), &reason);
@@ -96,13 +96,13 @@ impl Reading {
         facts
     }
 
-    fn walk<R: BufRead>(&mut self, tar: &mut Tar<R>) -> Result<(), LayerError> {
+    /// Reads at most `most` entries.
+    fn walk<R: BufRead>(&mut self, tar: &mut Tar<R>, most: usize) -> Result<(), LayerError> {
         let mut entries = 0_usize;
         while let Some(entry) = tar.next_entry()? {
             entries += 1;
-            if entries > MAX_LAYER_ENTRIES {
-                let reason =
-                    format!("a layer of more than {MAX_LAYER_ENTRIES} entries: the rest is not read");
+            if entries > most {
+                let reason = format!("a layer of more than {most} entries: the rest is not read");
                 self.leave_out(&entry.path, &reason);
                 return Ok(());
             }
@@ -242,4 +242,26 @@ fn interpret(want: Want, path: &str, bytes: &[u8]) -> Result<Option<Evidence>, S
         }
         Want::Unread(reason) => Some(Evidence::Unread(reason.to_owned())),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_beyond_the_bound_are_said_to_be_unread() {
+        let mut archive = tar::Builder::new(Vec::new());
+        for number in 0..11 {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(0);
+            archive.append_data(&mut header, format!("srv/{number}"), std::io::empty()).unwrap();
+        }
+        let archive = archive.into_inner().unwrap();
+        for (most, unread) in [(11, 0), (10, 1)] {
+            let mut reading = Reading::new(Digest::of(&archive));
+            reading.walk(&mut Tar::new(archive.as_slice()), most).unwrap();
+            let facts = reading.into_facts();
+            assert_eq!((facts.present.len(), facts.unanalysed.len()), (most, unread), "{facts:?}");
+        }
+    }
 }
