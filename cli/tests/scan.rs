@@ -232,3 +232,32 @@ async fn an_interruption_ends_it_at_once() {
     .unwrap();
     assert_eq!((ended.status.code(), text(&ended.stderr).as_str()), (Some(130), "breakwater: interrupted\n"));
 }
+
+/// T-30 of the remediation design: whoever pads an image until the scanner's bounds cut something off gets no clean verdict from it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_padded_to_the_caps_is_unknown_and_never_compliant() {
+    let directory = tempfile::tempdir().unwrap();
+    // One byte beyond what is read of a file; what is vulnerable hides in it.
+    let padded = |name: &'static str, padding: usize| {
+        let mut files = registry::debian();
+        let package = json!({"name": "left-pad", "version": "1.3.0", "x": " ".repeat(padding)}).to_string();
+        files.push(("app/node_modules/left-pad/package.json".to_owned(), package));
+        registry::Image { name, layers: vec![files], config: json!({"User": "5"}) }
+    };
+    let host = registry(vec![padded("padded", 32 << 20), padded("plain", 0)]).await;
+    let policy =
+        policy(directory.path(), "strict.yaml", &json!({"vulnerabilities": {"max": {"critical": 0}}}));
+    let db = index(directory.path()).await;
+    let judged = async |name: &str| {
+        let image = format!("{host}/{name}:1");
+        let options = ["--db", db.to_str().unwrap(), "--policy", policy.as_str(), "-o", "json"];
+        let ended = registry::scan(&image, &options).await;
+        let json: Value = serde_json::from_slice(&ended.stdout).unwrap();
+        (ended.status.code(), json)
+    };
+    let (code, json) = judged("padded").await;
+    assert_eq!((code, &json["verdict"]["result"]), (Some(2), &json!("Unknown")), "{json:#}");
+    assert_eq!(json["unanalysed"][0]["path"], "app/node_modules/left-pad/package.json");
+    let (code, json) = judged("plain").await;
+    assert_eq!((code, &json["verdict"]["result"]), (Some(0), &json!("Pass")), "the same without padding");
+}
