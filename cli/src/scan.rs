@@ -1,14 +1,10 @@
 //! `breakwater scan`: an image's inventory, what is known about it, and what a policy says of it.
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use breakwater_advisories::match_inventory;
 use breakwater_core::policy::{Compliance, Policy};
-use breakwater_core::scan::RegistryAccess;
 use breakwater_core::{Finding, Inventory};
-use breakwater_scanner::registry::{Connection, Credentials, Options, Pace, Trust};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -20,6 +16,7 @@ use report::{Advisories, Judged, Report};
 
 #[cfg(test)]
 mod conformance;
+mod connection;
 mod cyclonedx;
 pub(crate) mod delivery;
 mod document;
@@ -36,9 +33,6 @@ mod sarif;
 mod source;
 mod spdx;
 mod table;
-
-/// The largest file of credentials or certificates that is read, in bytes.
-const MAX_FILE: u64 = 1 << 20;
 
 pub(crate) async fn run(arguments: &Scan, now: DateTime<Utc>) -> anyhow::Result<ExitCode> {
     // What can be wrong on this side is said before anybody is asked.
@@ -112,39 +106,12 @@ pub(crate) fn exit(compliance: Compliance) -> ExitCode {
     }
 }
 
-fn connection(arguments: &Reading) -> anyhow::Result<Connection> {
-    let credentials = match &arguments.credentials {
-        Some(path) => Credentials::parse(&read(path, "--credentials")?)
-            .with_context(|| format!("--credentials {}", path.display()))?,
-        None => Credentials::none(),
-    };
-    let trust = match &arguments.ca {
-        Some(path) => Trust::system().and_pem(&read(path, "--ca")?)?,
-        None => Trust::system(),
-    };
-    let access = RegistryAccess {
-        insecure: arguments.insecure,
-        allow_private_addresses: arguments.allow_private,
-        proxy: None,
-    };
-    Ok(Connection::new(Options { access, credentials, trust, pace: Pace::default() })?)
-}
-
-fn read(path: &Path, option: &str) -> anyhow::Result<Vec<u8>> {
-    use std::io::Read;
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes))
-        .with_context(|| format!("{option}: cannot read {}", path.display()))?;
-    Ok(bytes)
-}
-
 /// Reads one image.
 pub(crate) async fn inventory(text: &str, arguments: &Reading) -> anyhow::Result<Inventory> {
     let source = source::parse(text, "SOURCE")?;
     let bases: Vec<_> =
         arguments.base.iter().map(|base| source::parse(base, "--base")).collect::<Result<_, _>>()?;
-    let connection = connection(arguments)?;
+    let connection = connection::to(std::iter::once(&source).chain(&bases), arguments).await?;
     let mut inventory = source::inventory(arguments, &connection, &source).await?;
     source::recognise_base(arguments, &connection, &bases, &mut inventory).await?;
     Ok(inventory)

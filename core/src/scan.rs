@@ -20,6 +20,9 @@ pub const MAX_MANIFEST: usize = 4 << 20;
 /// The most images one Job is asked about.
 pub const MAX_IMAGES: usize = 100;
 
+/// The most mirrors of one registry.
+pub const MAX_MIRRORS: usize = 8;
+
 /// Where a scan pod finds what it is given. Nothing is in its arguments; the question alone, which holds no secret, is in its environment.
 pub mod pod {
     /// Environment variable: the [`Question`](super::Question) as JSON.
@@ -60,6 +63,9 @@ pub struct Question {
     /// Platforms to scan; an image without one of them reports that.
     pub platforms: Vec<Platform>,
     pub registry: RegistryAccess,
+    /// Hosts that serve the registry's content, asked first, in this order. At most [`MAX_MIRRORS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mirrors: Vec<Mirror>,
     /// Base URL of intake.
     pub intake: String,
     /// Seconds for the whole Job.
@@ -74,6 +80,12 @@ impl Question {
         image
             .or_else(|| self.repositories.first().map(|repository| &repository.registry))
             .map_or("", |host| host)
+    }
+
+    /// An image of the one registry, for whoever knows credentials by image.
+    #[must_use]
+    pub fn example(&self) -> Option<ImageReference> {
+        self.images.first().cloned().or_else(|| self.repositories.first().map(RepositoryQuestion::reference))
     }
 
     /// How many images of its repositories may be listed.
@@ -100,6 +112,21 @@ pub struct RegistryAccess {
     pub allow_private_addresses: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
+    /// Hosts reached without the proxy, as `NO_PROXY` has them: names, domains, addresses, CIDR ranges, divided by commas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_proxy: Option<String>,
+    /// `host[:port]` of token endpoints that get the registry's credentials although they are of another domain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_hosts: Vec<String>,
+}
+
+/// A host that serves a registry's content, and how it may be spoken to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Mirror {
+    /// `host[:port]`.
+    pub host: String,
+    pub access: RegistryAccess,
 }
 
 /// Manifest bytes as fetched, base64 in JSON. `index` is absent when the reference names a manifest.
@@ -182,6 +209,8 @@ pub enum FailureReason {
     AddressRefused,
     /// 401: credentials are missing or wrong.
     Unauthorized,
+    /// The registry wants its credentials to be sent to a host of another domain.
+    CredentialsWithheld,
     /// 403.
     Forbidden,
     /// 404: no such repository, tag or digest.

@@ -51,6 +51,12 @@ pub struct Registry {
     pub allow_private_addresses: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
+    /// Hosts reached without the proxy, as `NO_PROXY` has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_proxy: Option<String>,
+    /// `host[:port]` of token endpoints of another domain that may have this registry's credentials.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_hosts: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -14,7 +14,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let insecure = arguments.iter().any(|argument| argument == "--insecure");
     let reference = arguments.iter().find(|argument| !argument.starts_with('-')).ok_or("which image?")?;
     let connection = Connection::new(Options {
-        access: RegistryAccess { insecure, allow_private_addresses: true, proxy: None },
+        access: RegistryAccess { insecure, allow_private_addresses: true, ..RegistryAccess::default() },
+        mirrors: Vec::new(),
         credentials: Credentials::none(),
         trust: Trust::system(),
         pace: Pace::default(),

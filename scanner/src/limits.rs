@@ -95,6 +95,15 @@ pub const TAGS_PER_PAGE: usize = 1_000;
 /// The most pages of one list of tags.
 pub const MAX_TAG_PAGES: usize = 1_000;
 
+/// The most referrers of one image that are listed.
+pub const MAX_REFERRERS: usize = 200;
+/// The most pages of one list of referrers.
+pub const MAX_REFERRER_PAGES: usize = 20;
+
+/// The largest answer of a program that knows credentials, in bytes.
+pub const MAX_PROGRAM_OUTPUT: u64 = 1 << 20;
+/// Longest time such a program may take: the kubelet's.
+pub const PROGRAM_TIMEOUT: Duration = Duration::from_secs(60);
 /// The largest answer of a token endpoint, in bytes.
 pub const MAX_TOKEN: usize = 64 << 10;
 /// The largest docker configuration file, in bytes.

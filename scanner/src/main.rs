@@ -42,7 +42,7 @@ async fn scan(arguments: &Arguments) -> u8 {
             return STARTED_WRONGLY;
         }
     };
-    let connection = arguments.connection(&question);
+    let connection = arguments.connection(&question).await;
     let Ok(mut stop) = signal(SignalKind::terminate()) else { return STARTED_WRONGLY };
     tokio::select! {
         answered = run(&question, &connection, &intake) => match answered {

@@ -157,7 +157,7 @@ async fn inside_addresses_are_refused_by_name_literal_redirect_and_realm() {
 
     let redirecting = manifest_answers(|| redirect("http://169.254.169.254/latest/meta-data")).await;
     expect(&redirecting, ScanStage::Resolve, FailureReason::AddressRefused).await;
-    let realm = manifest_answers(|| challenge("http://[fd00:ec2::254]/token")).await;
+    let realm = manifest_answers(|| bearer("http://[fd00:ec2::254]/token")).await;
     expect(&realm, ScanStage::Resolve, FailureReason::AddressRefused).await;
 }
 
@@ -168,13 +168,6 @@ async fn redirects_end() {
     assert_eq!(server.asked().len(), 6);
     let file = manifest_answers(|| redirect("file:///etc/passwd")).await;
     expect(&file, ScanStage::Resolve, FailureReason::NotARegistry).await;
-}
-
-fn challenge(realm: &str) -> Response<Body> {
-    let mut answer = status(401);
-    let header = format!(r#"Bearer realm="{realm}",service="registry""#);
-    answer.headers_mut().insert("www-authenticate", header.parse().unwrap());
-    answer
 }
 
 #[tokio::test]
@@ -188,7 +181,7 @@ async fn bearer_tokens_are_fetched_for_pulling_and_used() {
     let realm = format!("http://{}/token", tokens.address);
     let server = Server::start(move |asked| match asked.authorization() {
         Some("Bearer granted") => ordinary(&image, asked),
-        _ => challenge(&realm),
+        _ => bearer(&realm),
     })
     .await;
     assert!(scan_with(with_credentials(server.address), &server.reference()).await.is_ok());
@@ -209,7 +202,7 @@ async fn bearer_tokens_are_fetched_for_pulling_and_used() {
 async fn an_endless_token_is_cut() {
     let tokens = Server::start(|_| answer(200, "application/json", vec![b' '; 1 << 20])).await;
     let realm = format!("http://{}/token", tokens.address);
-    let server = manifest_answers(move || challenge(&realm)).await;
+    let server = manifest_answers(move || bearer(&realm)).await;
     expect(&server, ScanStage::Resolve, FailureReason::TooLarge).await;
 }
 
@@ -370,60 +363,4 @@ async fn layers_that_are_not_what_their_digest_names() {
     })
     .await;
     assert_eq!(scan(&server).await.unwrap_err().failure().reason, FailureReason::DigestMismatch);
-}
-
-/// A layer of about 400 KB that does not compress.
-fn bulky_image() -> Image {
-    let mut state = 1_u32;
-    let noise: Vec<u8> = std::iter::repeat_with(|| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    })
-    .take(400_000)
-    .collect();
-    image(&[tar(&[("noise", &noise), ("etc/os-release", b"ID=alpine\nVERSION_ID=3.20.1\n")])])
-}
-
-#[tokio::test]
-async fn a_cut_layer_is_taken_up_where_it_broke() {
-    let image = bulky_image();
-    let cuts = AtomicUsize::new(0);
-    let server = Server::start(move |asked| match image.blobs.get(asked.last()) {
-        Some(blob) if blob.len() > 100_000 && cuts.fetch_add(1, Ordering::SeqCst) < 2 => {
-            let whole = ordinary(&image, asked);
-            let from = whole.headers().get("content-range").map_or(0, |_| 100_000);
-            let part = blob[from..from + 100_000].to_vec();
-            let (parts, _) = whole.into_parts();
-            let mut answer = Response::from_parts(parts, slowly(vec![part], Duration::ZERO, true));
-            answer.headers_mut().remove("content-length");
-            answer
-        }
-        _ => ordinary(&image, asked),
-    })
-    .await;
-    let inventories = scan(&server).await.unwrap();
-    assert_eq!(inventories[0].os.as_ref().unwrap().id, "alpine");
-    let ranges: Vec<_> =
-        server.asked().iter().filter_map(|asked| asked.headers.get("range").cloned()).collect();
-    assert_eq!(ranges, ["bytes=100000-", "bytes=200000-"]);
-}
-
-#[tokio::test]
-async fn a_connection_that_always_breaks_and_one_that_crawls() {
-    for (cut, reason) in [(true, FailureReason::ConnectionFailed), (false, FailureReason::TimedOut)] {
-        let image = bulky_image();
-        let server = Server::start(move |asked| match image.blobs.get(asked.last()) {
-            Some(blob) if blob.len() > 100_000 => {
-                let pause = if cut { Duration::ZERO } else { Duration::from_millis(50) };
-                answer(
-                    200,
-                    "application/octet-stream",
-                    slowly(blob[..10_000].chunks(100).map(<[u8]>::to_vec).collect(), pause, cut),
-                )
-            }
-            _ => ordinary(&image, asked),
-        })
-        .await;
-        expect(&server, ScanStage::Pull, reason).await;
-    }
 }

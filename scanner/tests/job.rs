@@ -86,7 +86,12 @@ impl TestIntake {
             repositories: vec![],
             max_images: 0,
             platforms: vec![Platform::linux("amd64")],
-            registry: RegistryAccess { insecure: true, allow_private_addresses: true, proxy: None },
+            registry: RegistryAccess {
+                insecure: true,
+                allow_private_addresses: true,
+                ..RegistryAccess::default()
+            },
+            mirrors: Vec::new(),
             intake: format!("https://localhost:{}", self.address.port()),
             timeout_seconds,
         };

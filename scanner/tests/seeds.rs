@@ -15,6 +15,10 @@ use breakwater_scanner::{
         LanguagePackage, PackageUrl, apk, auditable, composer, conda, cran, dotnet, dpkg,
         gobuild::BuildInfoSearch, java, ruby,
     },
+    registry::{
+        challenge::{self, Challenge},
+        link, referrers,
+    },
     sbom,
 };
 
@@ -92,6 +96,7 @@ fn build_information() {
 #[test]
 fn documents() {
     seeds("manifest", |bytes| manifest::parse(bytes, None).is_ok() || ImageDescription::parse(bytes).is_ok());
+    seeds("referrers", |bytes| referrers::parse(bytes).is_some_and(|found| found.len() == 2));
     seeds("reference", |bytes| text(bytes).parse::<ImageReference>().is_ok());
     seeds("docker_archive", |bytes| docker::parse(bytes).is_ok());
     seeds("purl", |bytes| text(bytes).parse::<PackageUrl>().is_ok());
@@ -107,4 +112,13 @@ fn archives_of_images() {
         let entries = Entries::read(Cursor::new(bytes), bytes.len() as u64);
         entries.is_ok_and(|entries| entries.find("index.json").is_some() && entries.find("out").is_none())
     });
+}
+
+#[test]
+fn headers() {
+    seeds(
+        "challenge",
+        |bytes| matches!(challenge::parse(text(bytes).lines()), Some(Challenge::Bearer { realm, .. }) if realm.starts_with("https://auth.")),
+    );
+    seeds("link_header", |bytes| link::next(text(bytes)).is_some_and(|next| next.starts_with("/v2/")));
 }

@@ -156,6 +156,9 @@ fn advise(source: &Source, error: ScanError) -> anyhow::Error {
         ScanError::Registry { error: RegistryError::AddressRefused { .. }, .. } => {
             "; --allow-private allows such addresses"
         }
+        ScanError::Registry { error: RegistryError::CredentialsWithheld { .. }, .. } => {
+            "; --token-host allows it"
+        }
         ScanError::PlatformMissing { .. } => "; --platform chooses another one",
         _ => "",
     };

@@ -87,6 +87,8 @@ pub struct RegistrySource {
     pub name: String,
     /// Host and port.
     pub host: String,
+    /// Host and port of registries that serve the same content, asked first. At most [`crate::scan::MAX_MIRRORS`].
+    pub mirrors: Vec<String>,
     pub repositories: Vec<RepositorySource>,
     /// Empty: the platforms of the cluster's nodes.
     pub platforms: Vec<crate::Platform>,

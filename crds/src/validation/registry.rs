@@ -20,13 +20,13 @@ pub(super) fn sources(registries: &[Registry], report: &mut Report) -> Vec<Regis
     for (position, registry) in registries.iter().enumerate() {
         let path = format!("spec.registries[{position}]");
         let host = report.take(&format!("{path}.url"), host(&registry.url)).unwrap_or_default();
-        report.each(&format!("{path}.mirrors"), &registry.mirrors, |url| self::host(url));
         if registry.repositories.is_empty() {
             report.say(format!("{path}.repositories"), Fault::TooFew { count: 0, min: 1 });
         }
         sources.push(RegistrySource {
             name: registry.name.clone(),
             host: host.clone(),
+            mirrors: report.each(&format!("{path}.mirrors"), &registry.mirrors, |url| self::host(url)),
             repositories: registry
                 .repositories
                 .iter()

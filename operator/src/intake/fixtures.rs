@@ -28,6 +28,7 @@ pub(crate) fn question() -> Question {
         max_images: 0,
         platforms: vec![Platform::linux("amd64"), Platform::linux("arm64")],
         registry: RegistryAccess::default(),
+        mirrors: Vec::new(),
         intake: "https://breakwater-intake.breakwater-system.svc:8443".into(),
         timeout_seconds: 900,
     }

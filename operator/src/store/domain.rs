@@ -55,6 +55,7 @@ mod tests {
             max_images: 0,
             platforms: vec![Platform::linux("amd64")],
             registry: RegistryAccess::default(),
+            mirrors: Vec::new(),
             intake: String::new(),
             timeout_seconds: 60,
         };

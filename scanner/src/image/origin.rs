@@ -4,7 +4,7 @@ use super::{local::Blobs, manifest::LayerDescriptor};
 use crate::{
     ScanError,
     layer::{ExpectedLayer, LayerError, LayerFacts, pieces::pieces, read_layer},
-    registry::{Fetched, Repository},
+    registry::{Fetched, Repository, Servers},
 };
 
 /// Where an image's documents and layers come from. Whatever comes is checked against its digest.
@@ -47,16 +47,33 @@ impl Origin<'_> {
                 return reading.await.map_err(died)?.map_err(failed);
             }
         };
-        let (feed, pieces) = pieces();
-        let reading = tokio::task::spawn_blocking(move || read_layer(pieces, &expected));
-        let fed = repository.layer(&layer.digest, layer.size, &feed).await;
-        drop(feed);
-        match (fed, reading.await.map_err(died)?) {
-            (Ok(()), Ok(facts)) => Ok(facts),
-            // The reader knows best, unless it only noticed that no more came.
-            (Err(error), Ok(_) | Err(LayerError::Interrupted(_))) => Err(ScanError::pulling(error)),
-            (_, Err(error)) => Err(failed(error)),
+        match from_registry(repository, Servers::All, layer, &expected).await {
+            // A mirror's wrong bytes are told from right ones only at their end: they must not hide what the registry has.
+            Err(ScanError::Layer { error, .. }) if repository.has_mirrors() => {
+                tracing::warn!(layer = %layer.digest, %error, "reading a layer again, without mirrors");
+                from_registry(repository, Servers::RegistryAlone, layer, &expected).await
+            }
+            read => read,
         }
+    }
+}
+
+async fn from_registry(
+    repository: &Repository,
+    servers: Servers,
+    layer: &LayerDescriptor,
+    expected: &ExpectedLayer,
+) -> Result<LayerFacts, ScanError> {
+    let expected = expected.clone();
+    let (feed, pieces) = pieces();
+    let reading = tokio::task::spawn_blocking(move || read_layer(pieces, &expected));
+    let fed = repository.layer(&layer.digest, layer.size, servers, &feed).await;
+    drop(feed);
+    match (fed, reading.await.map_err(|_| ScanError::AnalysisDied(layer.digest.clone()))?) {
+        (Ok(()), Ok(facts)) => Ok(facts),
+        // The reader knows best, unless it only noticed that no more came.
+        (Err(error), Ok(_) | Err(LayerError::Interrupted(_))) => Err(ScanError::pulling(error)),
+        (_, Err(error)) => Err(ScanError::Layer { digest: layer.digest.clone(), error: shown(error) }),
     }
 }
 

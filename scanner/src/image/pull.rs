@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     ScanError,
-    registry::{Connection, Repository},
+    registry::{Connection, Referrer, Repository},
 };
 
 /// An image in a registry.
@@ -48,6 +48,22 @@ impl RegistryImage {
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Inventory, ScanError> {
         analyse(Origin::Registry(&self.repository), &self.reference.to_string(), image, progress).await
+    }
+
+    /// What refers to the platform's manifest `image`, or to the index that the reference names.
+    ///
+    /// # Errors
+    /// The registry's refusals.
+    pub async fn referrers(&self, image: &Digest) -> Result<Vec<Referrer>, ScanError> {
+        let asked = async {
+            let named = self.repository.manifest(&self.reference.selector()).await?.digest;
+            let mut found = self.repository.referrers(image).await?;
+            if named != *image {
+                found.extend(self.repository.referrers(&named).await?);
+            }
+            Ok(found)
+        };
+        asked.await.map_err(ScanError::resolving)
     }
 
     /// The diff ids of its layers, bottom first; no layer is read.

@@ -2,13 +2,13 @@ use std::path::{Path, PathBuf};
 
 use breakwater_core::{
     printable,
-    scan::{MAX_IMAGES, MAX_REPOSITORIES, Question},
+    scan::{MAX_IMAGES, MAX_MIRRORS, MAX_REPOSITORIES, Question},
 };
 
 use super::{Intake, IntakeError};
 use crate::{
     limits::MAX_CREDENTIALS,
-    registry::{Connection, Credentials, Options, Pace, RegistryError, Trust},
+    registry::{Connection, Credentials, Options, Pace, Providers, RegistryError, Trust},
 };
 
 /// What the Job is started with. Secrets come as files, never as arguments or variables.
@@ -34,6 +34,12 @@ pub struct Arguments {
     /// Certificate authorities that vouch for the registry besides the system's, as PEM.
     #[arg(long)]
     pub registry_ca: Option<PathBuf>,
+    /// The kubelet's configuration of credential providers, for a pod that has it mounted; asked where there are no other credentials.
+    #[arg(long, requires = "credential_provider_bin_dir")]
+    pub credential_provider_config: Option<PathBuf>,
+    /// Where the programs of these providers are.
+    #[arg(long, requires = "credential_provider_config")]
+    pub credential_provider_bin_dir: Option<PathBuf>,
 }
 
 /// Why a Job cannot even begin.
@@ -76,18 +82,27 @@ impl Arguments {
     ///
     /// # Errors
     /// [`RegistryError::CredentialsInvalid`]: the credentials or the registry's authorities cannot be used.
-    pub fn connection(&self, question: &Question) -> Result<Connection, RegistryError> {
+    pub async fn connection(&self, question: &Question) -> Result<Connection, RegistryError> {
         let invalid = |error: SetupError| RegistryError::CredentialsInvalid(error.to_string());
         let credentials = match &self.credentials {
             Some(path) => Credentials::parse(&read(path).map_err(invalid)?)?,
             None => Credentials::none(),
         };
+        let credentials =
+            match (&self.credential_provider_config, &self.credential_provider_bin_dir, question.example()) {
+                (Some(config), Some(directory), Some(image)) => {
+                    let providers = Providers::parse(&read(config).map_err(invalid)?, directory.clone())?;
+                    credentials.with_providers(&providers, &image).await?
+                }
+                _ => credentials,
+            };
         let trust = match &self.registry_ca {
             Some(path) => Trust::system().and_pem(&read(path).map_err(invalid)?)?,
             None => Trust::system(),
         };
         Connection::new(Options {
             access: question.registry.clone(),
+            mirrors: question.mirrors.iter().take(MAX_MIRRORS).cloned().collect(),
             credentials,
             trust,
             pace: Pace::default(),

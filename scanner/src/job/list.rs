@@ -76,6 +76,7 @@ mod tests {
             max_images,
             platforms: vec![Platform::linux("amd64")],
             registry: RegistryAccess::default(),
+            mirrors: Vec::new(),
             intake: String::new(),
             timeout_seconds: 60,
         }

@@ -26,9 +26,11 @@ fn kind_v4(address: Ipv4Addr) -> Option<(&'static str, bool)> {
     match address.octets() {
         [127, ..] => Some(("loopback", true)),
         [10, ..] | [172, 16..=31, ..] | [192, 168, ..] => Some(("private", true)),
-        [100, 64..=127, ..] => Some(("shared (carrier-grade NAT)", true)),
         [198, 18..=19, ..] => Some(("benchmarking", true)),
         [169, 254, ..] => Some(("link-local", false)),
+        // Metadata services that large clouds keep outside the link-local range.
+        [100, 100, 100, 200] | [168, 63, 129, 16] => Some(("metadata service", false)),
+        [100, 64..=127, ..] => Some(("shared (carrier-grade NAT)", true)),
         [0, ..] => Some(("unspecified", false)),
         [192, 0, 0, _] => Some(("protocol", false)),
         [224..=255, ..] => Some(("multicast or reserved", false)),
@@ -40,8 +42,14 @@ fn kind_v6(address: Ipv6Addr) -> Option<(&'static str, bool)> {
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 1] => Some(("loopback", true)),
         [0, 0, 0, 0, 0, 0, 0, 0] => Some(("unspecified", false)),
-        // The metadata address of a large cloud lies among the unique local ones.
-        [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254] => Some(("metadata service", false)),
+        // Metadata services that clouds keep among the unique local ones.
+        [0xfd00, 0x0ec2, ..] | [0xfd20, 0x00ce, ..] | [0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x0042] => {
+            Some(("metadata service", false))
+        }
+        // NAT64 of a network's own (RFC 8215): whatever is behind it, it is inside.
+        [0x64, 0xff9b, 1, ..] => Some(("local NAT64", true)),
+        // Teredo (RFC 4380): an IPv4 host behind its NAT.
+        [0x2001, 0, ..] => Some(("tunnelled", false)),
         [0xfc00..=0xfdff, ..] => Some(("unique local", true)),
         [0xfe80..=0xfebf, ..] => Some(("link-local", false)),
         [0xfec0..=0xfeff, ..] => Some(("site-local", true)),
@@ -55,6 +63,14 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match address.segments() {
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(v4(high, low)),
+        // The prefix lengths that RFC 8215's block leaves: /96, and /48 where the address begins right behind the prefix.
+        [0x64, 0xff9b, 1, 0, 0, 0, high, low] if kind_v4(v4(high, low)).is_some() => Some(v4(high, low)),
+        [0x64, 0xff9b, 1, high, low, rest, ..]
+            if high != 0
+                && kind_v4(v4(high, (low << 8) | (rest >> 8))).is_some_and(|(_, is_private)| !is_private) =>
+        {
+            Some(v4(high, (low << 8) | (rest >> 8)))
+        }
         [0x2002, high, low, ..] => Some(v4(high, low)),
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 => Some(v4(high, low)),
         _ => None,
@@ -82,6 +98,33 @@ pub(super) enum ResolveError {
     Refused { name: String, address: IpAddr, kind: &'static str },
 }
 
+/// The addresses of `name`, by the system's resolver.
+async fn lookup(name: &str) -> Vec<SocketAddr> {
+    tokio::net::lookup_host((name, 0)).await.map(Iterator::collect).unwrap_or_default()
+}
+
+/// All of `found` or none: a name that is outside and inside at once is a trick.
+fn admit(name: &str, found: Vec<SocketAddr>, allow_private: bool) -> Result<Vec<SocketAddr>, ResolveError> {
+    let refused = found.iter().find_map(|found| Some((found.ip(), refusal(found.ip(), allow_private)?)));
+    match refused {
+        Some((address, kind)) => Err(ResolveError::Refused { name: name.to_owned(), address, kind }),
+        None if found.is_empty() => Err(ResolveError::Unknown { name: name.to_owned() }),
+        None => Ok(found),
+    }
+}
+
+/// Refuses a name that a proxy would connect to, as far as it has addresses on this side of the proxy. What only the proxy can resolve
+/// is the proxy's to judge.
+pub(super) async fn check_proxied(url: &Url, allow_private: bool) -> Result<(), RegistryError> {
+    let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
+    match admit(name, lookup(name).await, allow_private) {
+        Err(ResolveError::Refused { name, address, kind }) => {
+            Err(RegistryError::AddressRefused { host: name, address, kind })
+        }
+        Err(ResolveError::Unknown { .. }) | Ok(_) => Ok(()),
+    }
+}
+
 /// Resolves names by the system and hands on only allowed addresses: what was checked is what is connected to, so a second answer of
 /// the name server changes nothing.
 #[derive(Debug)]
@@ -97,18 +140,10 @@ impl Resolve for GuardedResolver {
         let allow_private = self.allow_private;
         let is_proxy = self.proxy.as_deref() == Some(name.as_str());
         Box::pin(async move {
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((name.as_str(), 0)).await.map(Iterator::collect).unwrap_or_default();
-            let refused = found.iter().find_map(|address| {
-                refusal(address.ip(), allow_private).filter(|_| !is_proxy).map(|kind| (address.ip(), kind))
-            });
-            if let Some((address, kind)) = refused {
-                return Err(ResolveError::Refused { name, address, kind }.into());
-            }
-            if found.is_empty() {
-                return Err(ResolveError::Unknown { name }.into());
-            }
-            Ok(Box::new(found.into_iter()) as Addrs)
+            let found = lookup(&name).await;
+            let admitted =
+                if is_proxy && !found.is_empty() { found } else { admit(&name, found, allow_private)? };
+            Ok(Box::new(admitted.into_iter()) as Addrs)
         })
     }
 }
@@ -137,6 +172,16 @@ mod tests {
             ("2002:a9fe:a9fe::1", true, true),
             ("fe80::1", true, true),
             ("fd00:ec2::254", true, true),
+            ("fd20:ce::254", true, true),
+            ("100.100.100.200", true, true),
+            ("168.63.129.16", true, true),
+            ("64:ff9b::a9fe:a9fe", true, true),
+            ("64:ff9b::808:808", false, false),
+            ("64:ff9b:1::808:808", true, false),
+            ("64:ff9b:1::a9fe:a9fe", true, true),
+            ("64:ff9b:1:a9fe:a9:fe00::", true, true),
+            ("::169.254.169.254", true, true),
+            ("2001:0:4136:e378:8000:63bf:3fff:fdd2", true, true),
             ("0.0.0.0", true, true),
             ("224.0.0.1", true, true),
         ] {
@@ -154,9 +199,31 @@ mod tests {
             "http://2130706433/",
             "http://[::1]/",
             "http://017700000001/",
+            "http://127.0.0.1./",
+            "http://0177.0.0.1/",
+            "http://0x7f.1/",
+            "http://1%327.0.0.1/",
+            "http://１２７.0.0.1/",
+            "http://[::ffff:7f00:1]/",
+            "http://[64:ff9b::7f00:1]/",
+            "http://0/",
         ] {
             assert!(check_literal(&url.parse().unwrap(), false).is_err(), "{url}");
         }
         assert!(check_literal(&"http://registry.test/".parse().unwrap(), false).is_ok());
+    }
+
+    #[test]
+    fn one_inside_address_refuses_the_whole_name() {
+        let of = |addresses: &[&str]| {
+            let found =
+                addresses.iter().map(|address| SocketAddr::new(address.parse().unwrap(), 0)).collect();
+            admit("name.test", found, false)
+        };
+        assert_eq!(of(&["8.8.8.8", "2606:4700::1"]).unwrap().len(), 2);
+        for addresses in [&["8.8.8.8", "127.0.0.1"][..], &["::ffff:10.0.0.1"], &["8.8.8.8", "fe80::1"]] {
+            assert!(matches!(of(addresses), Err(ResolveError::Refused { .. })), "{addresses:?}");
+        }
+        assert!(matches!(of(&[]), Err(ResolveError::Unknown { .. })));
     }
 }

@@ -6,19 +6,21 @@ use bytes::Bytes;
 use reqwest::Response;
 
 use super::RegistryError;
-use crate::clock::Stopwatch;
+use crate::{clock::Stopwatch, limits::ANSWER_TIMEOUT};
 
 /// The lowest rate accepted: `least` bytes, or the body's end, in every `window` of waiting. Time spent analysing does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
     pub window: Duration,
     pub least: u64,
+    /// Longest time until an answer's headers have arrived, all of them.
+    pub answer: Duration,
 }
 
 impl Default for Pace {
     /// About 4 KiB a second.
     fn default() -> Self {
-        Self { window: Duration::from_secs(15), least: 64 << 10 }
+        Self { window: Duration::from_secs(15), least: 64 << 10, answer: ANSWER_TIMEOUT }
     }
 }
 

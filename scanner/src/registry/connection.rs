@@ -1,5 +1,8 @@
-use breakwater_core::{ImageReference, scan::RegistryAccess};
-use reqwest::{Proxy, redirect::Policy};
+use breakwater_core::{
+    ImageReference,
+    scan::{Mirror, RegistryAccess},
+};
+use reqwest::{NoProxy, Proxy, redirect::Policy};
 use url::Url;
 
 use super::{Credentials, Pace, RegistryError, Repository, Trust, address::GuardedResolver};
@@ -9,6 +12,8 @@ use crate::limits::CONNECT_TIMEOUT;
 #[derive(Debug, Clone)]
 pub struct Options {
     pub access: RegistryAccess,
+    /// Hosts that serve the same content, asked first, in this order.
+    pub mirrors: Vec<Mirror>,
     pub credentials: Credentials,
     pub trust: Trust,
     pub pace: Pace,
@@ -20,14 +25,32 @@ pub struct Connection {
     pub(super) http: reqwest::Client,
     pub(super) access: RegistryAccess,
     pub(super) pace: Pace,
-    credentials: Credentials,
+    pub(super) credentials: Credentials,
+    /// By host, each under rules of its own.
+    pub(super) mirrors: Vec<(String, Connection)>,
 }
 
 impl Connection {
     /// # Errors
     /// [`RegistryError::CredentialsInvalid`] if the proxy's address or the certificates cannot be used.
     pub fn new(options: Options) -> Result<Self, RegistryError> {
-        let Options { access, credentials, trust, pace } = options;
+        let Options { access, mirrors, credentials, trust, pace } = options;
+        let mut connection = Self::to_one(access, credentials, &trust, pace)?;
+        connection.mirrors = mirrors
+            .into_iter()
+            .map(|Mirror { host, access }| {
+                Ok((host, Self::to_one(access, connection.credentials.clone(), &trust, pace)?))
+            })
+            .collect::<Result<_, RegistryError>>()?;
+        Ok(connection)
+    }
+
+    fn to_one(
+        access: RegistryAccess,
+        credentials: Credentials,
+        trust: &Trust,
+        pace: Pace,
+    ) -> Result<Self, RegistryError> {
         let invalid = |why: String| RegistryError::CredentialsInvalid(why);
         let proxy = access.proxy.as_deref().map(|proxy| proxy.parse::<Url>()).transpose();
         let proxy = proxy.map_err(|error| invalid(format!("the proxy's address: {error}")))?;
@@ -35,7 +58,7 @@ impl Connection {
             allow_private: access.allow_private_addresses,
             proxy: proxy.as_ref().and_then(|proxy| proxy.host_str().map(str::to_owned)),
         };
-        // Redirects are followed by our own code, which checks each hop. The environment's proxies are nobody's decision.
+        // Redirects are followed by our own code, which checks each hop. The environment's proxies are nobody's decision here.
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(trust.client_config()?)
             .dns_resolver(resolver)
@@ -51,10 +74,12 @@ impl Connection {
             .no_deflate()
             .user_agent(concat!("breakwater/", env!("CARGO_PKG_VERSION")));
         if let Some(proxy) = proxy {
-            builder = builder.proxy(Proxy::all(proxy).map_err(|error| invalid(error.to_string()))?);
+            let proxy = Proxy::all(proxy).map_err(|error| invalid(error.to_string()))?;
+            let direct = access.no_proxy.as_deref().and_then(NoProxy::from_string);
+            builder = builder.proxy(proxy.no_proxy(direct));
         }
         let http = builder.build().map_err(|error| invalid(error.to_string()))?;
-        Ok(Self { http, access, pace, credentials })
+        Ok(Self { http, access, pace, credentials, mirrors: Vec::new() })
     }
 
     /// The repository of `image`.
@@ -63,7 +88,6 @@ impl Connection {
     /// [`RegistryError::CredentialsInvalid`] if the credentials for it cannot be used, [`RegistryError::HostUnknown`] if the
     /// registry's name cannot stand in a URL.
     pub fn repository(&self, image: &ImageReference) -> Result<Repository, RegistryError> {
-        let credential = self.credentials.for_repository(image)?;
-        Repository::new(self.clone(), image, credential)
+        Repository::new(self, image)
     }
 }

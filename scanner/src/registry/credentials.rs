@@ -48,10 +48,14 @@ pub enum Credential {
     RegistryToken(Secret),
 }
 
-/// The credentials of a docker configuration file. Credential helpers it names are not run.
+/// The credentials of a docker configuration file. Credential helpers it names are run by [`Credentials::with_helper`] alone.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
     entries: Vec<Entry>,
+    /// By host.
+    helpers: BTreeMap<String, String>,
+    /// The helper of all other hosts.
+    store: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -66,6 +70,10 @@ struct Entry {
 struct Document {
     #[serde(default)]
     auths: BTreeMap<String, Auth>,
+    #[serde(default, rename = "credHelpers")]
+    helpers: BTreeMap<String, String>,
+    #[serde(default, rename = "credsStore")]
+    store: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -82,6 +90,9 @@ struct Auth {
     #[serde(default)]
     registrytoken: Option<String>,
 }
+
+/// The user name that stands for an identity token.
+pub(super) const TOKEN_USER: &str = "<token>";
 
 /// Files are written by many tools, with and without padding.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -109,7 +120,25 @@ impl Credentials {
             let (host, path) = place(&key);
             Entry { host, path, credential: credential(auth) }
         });
-        Ok(Self { entries: entries.collect() })
+        Ok(Self {
+            entries: entries.collect(),
+            helpers: document.helpers.into_iter().map(|(key, name)| (place(&key).0, name)).collect(),
+            store: document.store.filter(|name| !name.is_empty()),
+        })
+    }
+
+    /// The name of the program that knows the credential for `host`.
+    pub(super) fn helper(&self, host: &str) -> Option<&str> {
+        self.helpers.get(host).or(self.store.as_ref()).map(String::as_str)
+    }
+
+    /// `known` becomes the one credential for `host`. Without it, entries stay as far as they hold one: beside a helper, empty ones only
+    /// say that somebody has logged in.
+    pub(super) fn replace(&mut self, host: &str, known: Option<Credential>) {
+        self.entries.retain(|entry| entry.host != host || (known.is_none() && entry.credential.is_ok()));
+        let entry =
+            |credential| Entry { host: host.to_owned(), path: String::new(), credential: Ok(credential) };
+        self.entries.extend(known.map(entry));
     }
 
     /// The credential for `image`: the entry of its registry with the longest path that leads to its repository.
@@ -162,6 +191,9 @@ fn credential(auth: Auth) -> Result<Credential, String> {
         }
         None => (auth.username.unwrap_or_default(), auth.password.unwrap_or_default()),
     };
+    if username == TOKEN_USER {
+        return Ok(Credential::IdentityToken(Secret(password)));
+    }
     if username.is_empty() {
         return Err("it has neither auth nor username nor token".into());
     }

@@ -22,6 +22,10 @@ pub enum RegistryError {
         "{host} asks for credentials for {what}: they are missing or wrong, or the repository does not exist"
     )]
     Unauthorized { host: String, what: String },
+    #[error(
+        "{host} wants its credentials to be sent to {realm}, which is of another domain: allow that host as a token host of this registry"
+    )]
+    CredentialsWithheld { host: String, realm: String },
     #[error("{host} forbids {what}")]
     Forbidden { host: String, what: String },
     #[error("{host} has no {what}")]
@@ -55,6 +59,7 @@ impl RegistryError {
             Self::TlsFailed { .. } => FailureReason::TlsFailed,
             Self::AddressRefused { .. } => FailureReason::AddressRefused,
             Self::Unauthorized { .. } => FailureReason::Unauthorized,
+            Self::CredentialsWithheld { .. } => FailureReason::CredentialsWithheld,
             Self::Forbidden { .. } => FailureReason::Forbidden,
             Self::NotFound { .. } => FailureReason::NotFound,
             Self::RateLimited { .. } => FailureReason::RateLimited,
@@ -100,6 +105,12 @@ impl RegistryError {
             }
             if let Some(error) = current.downcast_ref::<rustls::Error>() {
                 return Self::TlsFailed { host, why: line(&error.to_string()) };
+            }
+            if current.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
+                return Self::NotARegistry {
+                    host,
+                    why: format!("its answer is no HTTP: {}", line(&current.to_string())),
+                };
             }
             innermost = current.to_string();
             // io::Error hides the error it wraps from `source`.

@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
+use chrono::DateTime;
 use reqwest::{
     Response, StatusCode,
-    header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER},
+    header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER},
 };
 use url::Url;
 
-use super::{Connection, RegistryError, address::check_literal};
-use crate::limits::{ANSWER_TIMEOUT, MAX_REDIRECTS, MAX_RETRY_AFTER};
+use super::{
+    Connection, RegistryError,
+    address::{check_literal, check_proxied},
+};
+use crate::limits::{MAX_REDIRECTS, MAX_RETRY_AFTER};
 
 impl Connection {
     /// `GET url` with the authorization, which goes to `url`'s own origin only, whatever the redirects.
@@ -41,13 +45,16 @@ impl Connection {
         request: reqwest::RequestBuilder,
     ) -> Result<Response, RegistryError> {
         self.check(url)?;
+        if self.access.proxy.is_some() {
+            check_proxied(url, self.access.allow_private_addresses).await?;
+        }
         let host = host(url);
-        match tokio::time::timeout(ANSWER_TIMEOUT, request.send()).await {
+        match tokio::time::timeout(self.pace.answer, request.send()).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(RegistryError::of_exchange(&host, &error)),
             Err(_) => Err(RegistryError::TimedOut {
                 host,
-                why: format!("no answer in {} s", ANSWER_TIMEOUT.as_secs()),
+                why: format!("no answer in {} s", self.pace.answer.as_secs()),
             }),
         }
     }
@@ -61,6 +68,9 @@ impl Connection {
         if !is_allowed || url.host_str().is_none() {
             let why = format!("it leads to {}: only https is followed", url.scheme());
             return Err(not_a_registry(url, why));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(not_a_registry(url, "it leads to an address with a user and password".into()));
         }
         check_literal(url, self.access.allow_private_addresses)
     }
@@ -105,9 +115,19 @@ pub(super) fn refusal(response: &Response, host: &str, what: &str) -> Option<Reg
     })
 }
 
-/// `Retry-After` in seconds (RFC 9110, section 10.2.3); the form with a date is left aside, since clocks differ.
+/// `Retry-After` in seconds (RFC 9110, section 10.2.3). A date counts from the answer's own `Date`: clocks differ.
 fn retry_after(headers: &HeaderMap) -> Option<u32> {
-    let seconds: u32 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let asked = text(RETRY_AFTER)?;
+    let seconds = if asked.is_empty() {
+        return None;
+    } else if asked.bytes().all(|byte| byte.is_ascii_digit()) {
+        asked.parse().unwrap_or(u32::MAX)
+    } else {
+        let date = |text: &str| DateTime::parse_from_rfc2822(text).ok();
+        let wait = date(asked)?.signed_duration_since(date(text(DATE)?)?);
+        u32::try_from(wait.num_seconds().max(0)).unwrap_or(u32::MAX)
+    };
     Some(seconds.min(MAX_RETRY_AFTER))
 }
 
@@ -117,4 +137,32 @@ pub(super) fn pause(attempt: u32, error: &RegistryError) -> Option<Duration> {
     let asked = error.retry_after_seconds().map(|seconds| Duration::from_secs(seconds.into()));
     let own = FIRST_PAUSE.saturating_mul(3_u32.saturating_pow(attempt.saturating_sub(1)));
     Some(asked.unwrap_or(own)).filter(|pause| *pause <= MAX_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_in_all_its_forms() {
+        const NOW: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+        for (asked, date, expected) in [
+            ("0", NOW, Some(0)),
+            (" 120 ", NOW, Some(120)),
+            ("999999999999999999999999", NOW, Some(MAX_RETRY_AFTER)),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", NOW, Some(30)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", NOW, Some(0)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", NOW, Some(MAX_RETRY_AFTER)),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", "yesterday", None),
+            ("-5", NOW, None),
+            ("1e9", NOW, None),
+            ("soon", NOW, None),
+            ("", NOW, None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_str(asked).unwrap());
+            headers.insert(DATE, HeaderValue::from_static(date));
+            assert_eq!(retry_after(&headers), expected, "{asked}");
+        }
+    }
 }

@@ -1,33 +1,22 @@
-use breakwater_core::{Digest, ImageReference, scan::MAX_MANIFEST};
-use reqwest::{
-    Response, StatusCode,
-    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RANGE, WWW_AUTHENTICATE},
-};
-use tokio::sync::Mutex;
-use url::Url;
+use breakwater_core::{Digest, ImageReference};
 
-use super::{
-    Connection, Credential, RegistryError, authenticate,
-    body::Body,
-    challenge,
-    exchange::{host, pause, refusal},
-};
-use crate::{
-    image::manifest::ACCEPTED,
-    limits::{MAX_ATTEMPTS, MAX_CONFIG},
-};
+use super::{Connection, Referrer, RegistryError, endpoint::Endpoint};
+use crate::layer::pieces::Feed;
 
 /// One repository of one registry.
 #[derive(Debug)]
 pub struct Repository {
-    pub(super) connection: Connection,
-    pub(super) name: String,
-    /// `scheme://host/v2/NAME/`
-    base: Url,
-    pub(super) host: String,
-    credential: Option<Credential>,
-    /// What the registry's last challenge was answered with.
-    authorization: Mutex<Option<HeaderValue>>,
+    /// Asked first, in this order; each with credentials of its own.
+    mirrors: Vec<Endpoint>,
+    registry: Endpoint,
+}
+
+/// Who may serve a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Servers {
+    /// Mirrors first.
+    All,
+    RegistryAlone,
 }
 
 /// A manifest or index as the registry gave it.
@@ -39,24 +28,13 @@ pub struct Fetched {
 }
 
 impl Repository {
-    pub(super) fn new(
-        connection: Connection,
-        image: &ImageReference,
-        credential: Option<Credential>,
-    ) -> Result<Self, RegistryError> {
-        let scheme = if connection.access.insecure { "http" } else { "https" };
-        // Docker Hub's API has a host of its own.
-        let api_host = if image.registry == "docker.io" { "registry-1.docker.io" } else { &image.registry };
-        let base = format!("{scheme}://{api_host}/v2/{}/", image.repository);
-        let base: Url =
-            base.parse().map_err(|_| RegistryError::HostUnknown { host: image.registry.clone() })?;
+    pub(super) fn new(connection: &Connection, image: &ImageReference) -> Result<Self, RegistryError> {
+        let mirror = |(host, connection): &(String, Connection)| {
+            Endpoint::new(connection, &ImageReference { registry: host.clone(), ..image.clone() })
+        };
         Ok(Self {
-            host: host(&base),
-            name: image.repository.clone(),
-            connection,
-            base,
-            credential,
-            authorization: Mutex::new(None),
+            mirrors: connection.mirrors.iter().map(mirror).collect::<Result<_, _>>()?,
+            registry: Endpoint::new(connection, image)?,
         })
     }
 
@@ -65,25 +43,7 @@ impl Repository {
     /// # Errors
     /// [`RegistryError`].
     pub async fn manifest(&self, selector: &str) -> Result<Fetched, RegistryError> {
-        let what = format!("manifest {} of {}", selector, self.name);
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
-        let response = self.get(&format!("manifests/{selector}"), headers, &what).await?;
-        let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media_type =
-            media_type.map(|value| value.split(';').next().unwrap_or(value).trim().to_ascii_lowercase());
-        if media_type.as_deref() == Some("text/html") {
-            return Err(RegistryError::NotARegistry {
-                host: self.host.clone(),
-                why: "it answers with a web page".into(),
-            });
-        }
-        let bytes = Body::new(&self.host, response, self.connection.pace).whole(&what, MAX_MANIFEST).await?;
-        let digest = Digest::of(&bytes);
-        if let Ok(expected) = selector.parse::<Digest>() {
-            check(&what, &expected, &digest)?;
-        }
-        Ok(Fetched { bytes, media_type, digest })
+        self.anywhere(async |endpoint| endpoint.manifest(selector).await).await
     }
 
     /// An image configuration, at most 4 MiB, checked against its digest.
@@ -91,103 +51,66 @@ impl Repository {
     /// # Errors
     /// [`RegistryError`].
     pub async fn config(&self, digest: &Digest) -> Result<Vec<u8>, RegistryError> {
-        let what = format!("configuration {} of {}", digest.short(), self.name);
-        let response = self.get(&format!("blobs/{digest}"), HeaderMap::new(), &what).await?;
-        let bytes = Body::new(&self.host, response, self.connection.pace).whole(&what, MAX_CONFIG).await?;
-        check(&what, digest, &Digest::of(&bytes))?;
-        Ok(bytes)
+        self.anywhere(async |endpoint| endpoint.config(digest).await).await
     }
 
-    /// A blob's bytes from `offset` on.
-    pub(super) async fn blob(&self, digest: &Digest, offset: u64) -> Result<Response, RegistryError> {
-        let mut headers = HeaderMap::new();
-        if offset > 0
-            && let Ok(range) = HeaderValue::from_str(&format!("bytes={offset}-"))
-        {
-            headers.insert(RANGE, range);
-        }
-        let what = format!("layer {} of {}", digest.short(), self.name);
-        self.get(&format!("blobs/{digest}"), headers, &what).await
+    /// All tags, without those that no image reference can have.
+    ///
+    /// # Errors
+    /// [`RegistryError`]; [`RegistryError::TooManyTags`] beyond [`breakwater_core::scan::MAX_TAGS`].
+    pub async fn tags(&self) -> Result<Vec<String>, RegistryError> {
+        self.anywhere(async |endpoint| endpoint.tags().await).await
     }
 
-    /// Asks until there is an answer that is no momentary failure, or attempts are used up.
-    async fn get(&self, path: &str, headers: HeaderMap, what: &str) -> Result<Response, RegistryError> {
-        self.fetch(&self.url(path, what)?, headers, what).await
+    /// What refers to the manifest `of`, at most [`crate::limits::MAX_REFERRERS`].
+    ///
+    /// # Errors
+    /// [`RegistryError`]. A registry that knows no referrers has none.
+    pub async fn referrers(&self, of: &Digest) -> Result<Vec<Referrer>, RegistryError> {
+        self.anywhere(async |endpoint| endpoint.referrers(of).await).await
     }
 
-    /// An address of this repository.
-    pub(super) fn url(&self, path: &str, what: &str) -> Result<Url, RegistryError> {
-        self.base
-            .join(path)
-            .map_err(|_| RegistryError::NotFound { host: self.host.clone(), what: what.to_owned() })
+    #[must_use]
+    pub fn has_mirrors(&self) -> bool {
+        !self.mirrors.is_empty()
     }
 
-    /// As [`Self::get`].
-    pub(super) async fn fetch(
+    /// Feeds a layer of `size` bytes to its reader, `from` those that serve it. Ends early, without error, if the reader hangs up: it knows why.
+    ///
+    /// # Errors
+    /// [`RegistryError`]. Whether the bytes are the right ones is the reader's to say.
+    pub async fn layer(
         &self,
-        url: &Url,
-        mut headers: HeaderMap,
-        what: &str,
-    ) -> Result<Response, RegistryError> {
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let mut attempt = 1;
-        loop {
-            let error = match self.authorized(url, &headers, what).await {
-                Ok(response) => return Ok(response),
-                Err(error) => error,
-            };
-            let pause = pause(attempt, &error).filter(|_| error.is_momentary() && attempt < MAX_ATTEMPTS);
-            let Some(pause) = pause else { return Err(error) };
-            tracing::debug!(host = self.host, %error, attempt, "trying again");
-            tokio::time::sleep(pause).await;
-            attempt += 1;
-        }
-    }
-
-    /// One answer; a challenge is answered once.
-    async fn authorized(
-        &self,
-        url: &Url,
-        headers: &HeaderMap,
-        what: &str,
-    ) -> Result<Response, RegistryError> {
-        let known = self.authorization.lock().await.clone();
-        let response = self.connection.get(url, headers, known.as_ref()).await?;
-        if response.status() != StatusCode::UNAUTHORIZED || response.url().origin() != url.origin() {
-            return self.accepted(response, what);
-        }
-        let challenges =
-            response.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
-        let Some(challenge) = challenge::parse(challenges) else { return self.accepted(response, what) };
-        let answer = {
-            let mut authorization = self.authorization.lock().await;
-            // Another layer's request may have answered the same challenge meanwhile.
-            if authorization.is_none() || *authorization == known {
-                *authorization =
-                    authenticate::answer(&self.connection, &challenge, self.credential.as_ref(), &self.name)
-                        .await?;
+        digest: &Digest,
+        size: u64,
+        from: Servers,
+        feed: &Feed,
+    ) -> Result<(), RegistryError> {
+        let mut offset = 0;
+        for mirror in self.mirrors.iter().filter(|_| from == Servers::All) {
+            match mirror.layer(digest, size, &mut offset, feed).await {
+                Ok(()) => return Ok(()),
+                Err(error) => passed_over(mirror, &error),
             }
-            authorization.clone()
-        };
-        if answer.is_none() {
-            return self.accepted(response, what);
         }
-        let response = self.connection.get(url, headers, answer.as_ref()).await?;
-        self.accepted(response, what)
+        self.registry.layer(digest, size, &mut offset, feed).await
     }
 
-    fn accepted(&self, response: Response, what: &str) -> Result<Response, RegistryError> {
-        refusal(&response, &host(response.url()), what).map_or(Ok(response), Err)
+    /// The first good answer. If there is none, the registry's own refusal counts.
+    async fn anywhere<T>(
+        &self,
+        ask: impl AsyncFn(&Endpoint) -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
+        for mirror in &self.mirrors {
+            match ask(mirror).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => passed_over(mirror, &error),
+            }
+        }
+        ask(&self.registry).await
     }
 }
 
-fn check(what: &str, expected: &Digest, found: &Digest) -> Result<(), RegistryError> {
-    if expected == found {
-        return Ok(());
-    }
-    Err(RegistryError::DigestMismatch {
-        what: what.to_owned(),
-        expected: expected.clone(),
-        found: format!("found {found}"),
-    })
+fn passed_over(mirror: &Endpoint, error: &RegistryError) {
+    tracing::info!(mirror = mirror.host, %error, "the mirror does not serve it: asking the next");
 }

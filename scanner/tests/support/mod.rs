@@ -18,7 +18,7 @@ use std::{
 use axum::{
     body::Body,
     extract::Request,
-    http::{HeaderMap, Response, StatusCode},
+    http::{HeaderMap, Response},
 };
 use breakwater_core::{Digest, Inventory, Platform, scan::RegistryAccess};
 use breakwater_scanner::{
@@ -97,6 +97,18 @@ pub fn small_image() -> Image {
     ])])
 }
 
+/// A layer of about 400 KB that does not compress.
+pub fn bulky_image() -> Image {
+    let mut state = 1_u32;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    })
+    .take(400_000)
+    .collect();
+    image(&[tar(&[("noise", &noise), ("etc/os-release", b"ID=alpine\nVERSION_ID=3.20.1\n")])])
+}
+
 #[derive(Debug, Clone)]
 pub struct Asked {
     pub path: String,
@@ -171,11 +183,21 @@ pub fn status(status: u16) -> Response<Body> {
 }
 
 pub fn redirect(location: &str) -> Response<Body> {
-    Response::builder()
-        .status(StatusCode::TEMPORARY_REDIRECT)
-        .header("location", location)
-        .body(Body::empty())
-        .unwrap()
+    redirect_by(307, location)
+}
+
+pub fn redirect_by(status: u16, location: &str) -> Response<Body> {
+    Response::builder().status(status).header("location", location).body(Body::empty()).unwrap()
+}
+
+pub fn challenge(header: &str) -> Response<Body> {
+    let mut answer = status(401);
+    answer.headers_mut().insert("www-authenticate", header.parse().unwrap());
+    answer
+}
+
+pub fn bearer(realm: &str) -> Response<Body> {
+    challenge(&format!(r#"Bearer realm="{realm}",service="registry""#))
 }
 
 /// Answers as a registry should; ranges included.
@@ -212,10 +234,15 @@ pub fn slowly(pieces: Vec<Vec<u8>>, pause: Duration, cut: bool) -> Body {
 
 pub fn options() -> Options {
     Options {
-        access: RegistryAccess { insecure: true, allow_private_addresses: true, proxy: None },
+        access: RegistryAccess { insecure: true, allow_private_addresses: true, ..RegistryAccess::default() },
+        mirrors: Vec::new(),
         credentials: Credentials::none(),
         trust: Trust::nobody(),
-        pace: Pace { window: Duration::from_millis(600), least: 64 << 10 },
+        pace: Pace {
+            window: Duration::from_millis(600),
+            least: 64 << 10,
+            answer: Duration::from_millis(1_500),
+        },
     }
 }
 
@@ -232,6 +259,63 @@ pub async fn scan_with(options: Options, reference: &str) -> Result<Vec<Inventor
 
 pub async fn scan(server: &Server) -> Result<Vec<Inventory>, ScanError> {
     scan_with(options(), &server.reference()).await
+}
+
+/// A listener that nobody is to connect to, on both loopback addresses.
+pub struct Trap {
+    pub port: u16,
+    touched: Arc<std::sync::atomic::AtomicUsize>,
+}
+
+impl Trap {
+    pub async fn set() -> Self {
+        let touched = Arc::<std::sync::atomic::AtomicUsize>::default();
+        let first = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = first.local_addr().unwrap().port();
+        // Machines without IPv6 have the one only.
+        let second = tokio::net::TcpListener::bind(("::1", port)).await.ok();
+        for listener in std::iter::once(first).chain(second) {
+            let touched = touched.clone();
+            tokio::spawn(async move {
+                while listener.accept().await.is_ok() {
+                    touched.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                }
+            });
+        }
+        Self { port, touched }
+    }
+
+    /// Connections so far. A connection that was begun is counted by then: the task that counts runs while this one waits.
+    pub async fn touched(&self) -> usize {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        self.touched.load(std::sync::atomic::Ordering::SeqCst)
+    }
+}
+
+/// A server that answers each request with these bytes, whatever they are, `pause` apart, and then closes (`hold`: never).
+pub async fn raw(pieces: Vec<Vec<u8>>, pause: Duration, hold: bool) -> SocketAddr {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let pieces = pieces.clone();
+            tokio::spawn(async move {
+                let mut request = vec![0; 8192];
+                let _ = stream.read(&mut request).await;
+                for piece in &pieces {
+                    if stream.write_all(piece).await.is_err() {
+                        return;
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+                if hold {
+                    tokio::time::sleep(Duration::from_secs(60)).await;
+                }
+            });
+        }
+    });
+    address
 }
 
 /// Puts TLS for `localhost` in front of a server; its address and its own certificate as PEM.

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use breakwater_core::{
     ImageReference, Platform,
     policy::{RegistrySource, RepositorySource},
-    scan::{MAX_IMAGES, MAX_REPOSITORIES, Question, RegistryAccess, RepositoryQuestion, pod},
+    scan::{
+        MAX_IMAGES, MAX_MIRRORS, MAX_REPOSITORIES, Mirror, Question, RegistryAccess, RepositoryQuestion, pod,
+    },
     workload::WorkloadRef,
 };
 use breakwater_crds::{
@@ -19,7 +21,7 @@ use super::{
     credentials,
     job::{self, Files},
 };
-use crate::{context::Context, workloads::Workloads};
+use crate::{config::Config, context::Context, workloads::Workloads};
 
 /// The most (image, platform) pairs of one Job: what is remembered of them must fit into its annotations (256 KiB).
 const MAX_PAIRS: usize = 400;
@@ -111,6 +113,7 @@ pub(super) async fn resolve(
         repositories: Vec::new(),
         max_images: 0,
         registry: RegistryAccess::default(),
+        mirrors: Vec::new(),
         intake: format!("https://breakwater-intake.{}.svc:8443", context.namespace),
         timeout_seconds: job::timeout_seconds(scan.timeout, config.scan.max_timeout),
         platforms,
@@ -130,7 +133,10 @@ pub(super) async fn resolve(
     let registry = question.registry_host().to_owned();
     let mut files = Files::new();
     let secrets = pull_secrets(context, &purse).await?;
-    if let Some(config) = credentials::config_for(&secrets, &registry) {
+    let mirrors = source.as_ref().map(|source| source.mirrors.as_slice()).unwrap_or_default();
+    let hosts: BTreeSet<&str> =
+        std::iter::once(registry.as_str()).chain(mirrors.iter().map(String::as_str)).collect();
+    if let Some(config) = credentials::config_for(&secrets, &hosts) {
         files.insert(file(pod::CREDENTIALS_FILE), config);
     }
     let authority_of =
@@ -138,13 +144,22 @@ pub(super) async fn resolve(
     if let Some(name) = authority_of {
         files.insert(file(pod::REGISTRY_CA_FILE), authority(context, namespace, name).await?);
     }
-    let access = config.registries.iter().find(|known| known.host == registry).map(|known| RegistryAccess {
+    question.registry = access(&config, &registry);
+    let mirror = |host: &String| Mirror { host: host.clone(), access: access(&config, host) };
+    question.mirrors = mirrors.iter().take(MAX_MIRRORS).map(mirror).collect();
+    Ok(Asking { question, files })
+}
+
+/// How the operator's configuration lets this host be spoken to, whoever named it.
+fn access(config: &Config, host: &str) -> RegistryAccess {
+    let known = config.registries.iter().find(|known| known.host == host);
+    known.map_or_else(RegistryAccess::default, |known| RegistryAccess {
         insecure: known.insecure,
         allow_private_addresses: known.allow_private_addresses,
         proxy: known.proxy.clone(),
-    });
-    question.registry = access.unwrap_or_default();
-    Ok(Asking { question, files })
+        no_proxy: known.no_proxy.clone(),
+        token_hosts: known.token_hosts.clone(),
+    })
 }
 
 /// As many images as the policy wants and one Job can carry.
@@ -327,6 +342,7 @@ mod tests {
         RegistrySource {
             name: "main".into(),
             host: host.into(),
+            mirrors: vec![],
             repositories: vec![repository("team/app"), repository("tool")],
             platforms: vec![],
             auth_secret: None,
@@ -346,6 +362,31 @@ mod tests {
         assert_eq!(one.iter().map(|r| r.name.as_str()).collect::<Vec<_>>(), ["tool"]);
         let hub = repositories(&source("docker.io"), &["tool".into()]).unwrap();
         assert_eq!(hub[0].name, "library/tool");
+    }
+
+    #[test]
+    fn a_host_is_spoken_to_as_the_configuration_says() {
+        let known = crate::config::Registry {
+            host: "registry.test:5000".into(),
+            insecure: true,
+            allow_private_addresses: true,
+            proxy: Some("http://proxy.test".into()),
+            no_proxy: Some(".test".into()),
+            token_hosts: vec!["login.test".into()],
+        };
+        let config = Config { registries: vec![known], ..Config::default() };
+        let found = access(&config, "registry.test:5000");
+        assert!(found.insecure && found.allow_private_addresses);
+        assert_eq!(
+            (found.proxy.as_deref(), found.no_proxy.as_deref()),
+            (Some("http://proxy.test"), Some(".test"))
+        );
+        assert_eq!(found.token_hosts, ["login.test"]);
+        assert_eq!(
+            access(&config, "registry.test"),
+            RegistryAccess::default(),
+            "a mirror that a tenant made up"
+        );
     }
 
     #[test]

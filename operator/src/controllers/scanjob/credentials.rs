@@ -1,6 +1,6 @@
-//! From all the pull secrets a ScanJob may use to the entries of the one registry it asks. Nothing else reaches the pod.
+//! From all the pull secrets a ScanJob may use to the entries of the registry it asks and of its mirrors. Nothing else reaches the pod.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Secret;
 use serde::Deserialize;
@@ -15,16 +15,16 @@ struct Document {
     auths: BTreeMap<String, Map<String, Value>>,
 }
 
-/// A docker `config.json` with the entries of `registry` alone; `None` if no secret has one. The first secret that names a key wins, as the
+/// A docker `config.json` with the entries of `hosts` alone; `None` if no secret has one. The first secret that names a key wins, as the
 /// kubelet does it. Fields that no registry needs are dropped.
 #[must_use]
 pub(super) fn config_for<'a>(
     secrets: impl IntoIterator<Item = &'a Secret>,
-    registry: &str,
+    hosts: &BTreeSet<&str>,
 ) -> Option<Vec<u8>> {
     let mut auths: BTreeMap<String, Value> = BTreeMap::new();
     for (key, entry) in secrets.into_iter().flat_map(entries) {
-        if host(&key) == registry {
+        if hosts.contains(host(&key).as_str()) {
             let fields = ["auth", "username", "password", "identitytoken", "registrytoken"];
             let kept =
                 fields.into_iter().filter_map(|field| Some((field.to_owned(), entry.get(field)?.clone())));
@@ -69,7 +69,8 @@ mod tests {
     }
 
     fn config(secrets: &[Secret], registry: &str) -> Value {
-        config_for(secrets, registry).map_or(Value::Null, |bytes| serde_json::from_slice(&bytes).unwrap())
+        config_for(secrets, &BTreeSet::from([registry]))
+            .map_or(Value::Null, |bytes| serde_json::from_slice(&bytes).unwrap())
     }
 
     #[test]
@@ -102,6 +103,9 @@ mod tests {
             config(&secrets, "docker.io"),
             json!({"auths": {"https://index.docker.io/v1/": {"auth": "hub"}}})
         );
+        let mirrored = config_for(&secrets, &BTreeSet::from(["registry.test:5000", "docker.io"])).unwrap();
+        let mirrored: Value = serde_json::from_slice(&mirrored).unwrap();
+        assert_eq!(mirrored["auths"].as_object().unwrap().len(), 3, "a registry and its mirror");
         assert_eq!(config(&secrets, "registry.test"), Value::Null, "another port is another registry");
     }
 

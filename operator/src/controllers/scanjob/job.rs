@@ -344,7 +344,12 @@ mod tests {
                 repositories: vec![],
                 max_images: 0,
                 platforms: vec![Platform::linux("amd64")],
-                registry: RegistryAccess { insecure: true, allow_private_addresses: true, proxy: None },
+                registry: RegistryAccess {
+                    insecure: true,
+                    allow_private_addresses: true,
+                    ..RegistryAccess::default()
+                },
+                mirrors: Vec::new(),
                 intake: "https://breakwater-intake.breakwater-system.svc:8443".into(),
                 timeout_seconds: 900,
             },
