@@ -17,7 +17,7 @@ pub const MAX_INVENTORY: usize = 16 << 20;
 pub const MAX_PACKAGES: usize = 50_000;
 /// The longest name of a base image, in characters.
 pub const MAX_BASE_NAME: usize = 512;
-/// The most entries of `software`, `secrets` and `unanalysed` each.
+/// The most entries of `software`, `files`, `secrets` and `unanalysed` each.
 pub const MAX_ENTRIES: usize = 2_000;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,10 +35,32 @@ pub struct Inventory {
     pub layers: Vec<Layer>,
     pub packages: Vec<Package>,
     pub software: Vec<Software>,
+    /// Files that grant or hold more than a file should.
+    #[serde(default)]
+    pub files: Vec<SpecialFile>,
     #[serde(default)]
     pub secrets: Vec<Secret>,
     pub config: ImageConfig,
     pub unanalysed: Vec<Unanalysed>,
+}
+
+impl Inventory {
+    /// Names of the image's environment variables that hold secrets, sorted.
+    #[must_use]
+    pub fn secret_env(&self) -> Vec<String> {
+        let names = self.secrets.iter().filter_map(|secret| secret.path.strip_prefix("config:env:"));
+        let mut names: Vec<String> = names.map(str::to_owned).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// How many files run with the rights of their owner.
+    #[must_use]
+    pub fn setuid_files(&self) -> u32 {
+        let files = self.files.iter().filter(|file| file.kind == SpecialFileKind::Setuid).count();
+        u32::try_from(files).unwrap_or(u32::MAX)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,13 +163,53 @@ pub enum SoftwareSet {
     Debuggers,
 }
 
-/// A secret found in a file: where, and by which rule. The fingerprint tells two secrets apart; the value is nowhere.
+/// A file that is to be seen in the image and grants or holds more than a file should.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SpecialFile {
+    pub kind: SpecialFileKind,
+    /// With leading slash.
+    pub path: String,
+    /// What makes it so, for people: `mode 4755, owner 0`, `cap_net_raw=ep`.
+    pub detail: String,
+    /// Digest of the layer that brought it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<Digest>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum SpecialFileKind {
+    /// Runs with the rights of its owner, whoever starts it (chmod(2), S_ISUID).
+    Setuid,
+    /// Runs with the rights of its group (S_ISGID with group execute permission).
+    Setgid,
+    /// Runs with capabilities of its own (capabilities(7), "File capabilities").
+    Capabilities,
+    /// A file, or a directory without sticky bit, that everybody may write to.
+    WorldWritable,
+    /// A private key or a store of such.
+    PrivateKey,
+    /// A program that mines cryptocurrency.
+    Miner,
+}
+
+/// A secret in a file or in the image's configuration: where, and by which rule. The value is nowhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Secret {
     pub rule: String,
+    /// A file, without leading slash; or a place in the image configuration: `config:env:NAME`, `config:label:KEY`,
+    /// `config:history:STEP` (counted from 0), `config:entrypoint`, `config:cmd`.
     pub path: String,
+    /// From 1; 0 in the image configuration, which has no lines.
     pub line: u32,
+    /// Tells two secrets apart. Of secrets that cannot be guessed it depends on the value alone, so that the same key is known again in
+    /// another image; of passwords it depends on rule and place alone, because a password could be guessed from its digest.
     pub fingerprint: String,
+    /// Digest of the layer whose copy of the file holds it. Absent in the image configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<Digest>,
+    /// A layer above removes or replaces the file: no container sees the secret, but whoever can pull the image can read it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
 }
 
 /// The image's configuration (OCI image-spec, "Image Configuration"), as far as policies ask for it.

@@ -62,7 +62,11 @@ fn measure(case: &str) {
     // It ends early if the reader does.
     let writer = std::thread::spawn(move || drop(write_blob(&mut to, is_compressed, generate)));
     let (start, cpu) = (Instant::now(), thread_cpu());
-    let read = read_layer(BufReader::with_capacity(128 << 10, from), &expected);
+    let read = read_layer(
+        BufReader::with_capacity(128 << 10, from),
+        &expected,
+        breakwater_scanner::ScanOptions::default(),
+    );
     let (wall, cpu) = (start.elapsed().as_secs_f64(), thread_cpu() - cpu);
     writer.join().unwrap();
     let reported = match read {

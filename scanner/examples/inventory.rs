@@ -4,6 +4,7 @@ use std::error::Error;
 
 use breakwater_core::{Platform, scan::RegistryAccess};
 use breakwater_scanner::{
+    ScanOptions,
     registry::{Connection, Credentials, Options, Pace, Trust},
     scan,
 };
@@ -22,7 +23,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     })?;
     let platforms = [Platform::linux("amd64")];
     let progress = |progress| eprintln!("{progress:?}");
-    let inventories = scan(&connection, &reference.parse()?, &platforms, &progress).await?;
+    let inventories =
+        scan(&connection, &reference.parse()?, &platforms, ScanOptions::default(), &progress).await?;
     println!("{}", serde_json::to_string_pretty(&inventories)?);
     Ok(())
 }

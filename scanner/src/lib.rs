@@ -8,9 +8,11 @@ pub mod image;
 pub mod job;
 pub mod layer;
 pub mod limits;
+mod options;
 pub mod packages;
 pub mod registry;
 pub mod sbom;
+pub mod secrets;
 
 pub use error::ScanError;
 pub use image::{
@@ -18,3 +20,4 @@ pub use image::{
     local::{LocalImage, Source},
     scan,
 };
+pub use options::ScanOptions;

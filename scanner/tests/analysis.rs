@@ -5,7 +5,11 @@ mod support;
 
 use std::io::Write as _;
 
-use breakwater_core::{Digest, Inventory, inventory::SoftwareSet};
+use breakwater_core::{
+    Digest, Inventory,
+    inventory::{SoftwareSet, SpecialFileKind},
+};
+use breakwater_scanner::ScanOptions;
 use breakwater_scanner::layer::{ExpectedLayer, LayerFacts, read_layer};
 use support::*;
 
@@ -65,7 +69,14 @@ async fn upper_layers_hide_and_links_are_followed() {
     let paths: Vec<_> = inventory.packages.iter().map(|package| package.path.as_str()).collect();
     assert_eq!(paths, ["app/node_modules/a/package.json", "copy/node_modules/a/package.json"]);
     let software: Vec<_> = inventory.software.iter().map(|s| (s.set, s.path.as_str())).collect();
-    assert_eq!(software, [(SoftwareSet::Shells, "/bin/sh")]);
+    assert_eq!(
+        software,
+        [
+            (SoftwareSet::NetworkTools, "/bin/busybox"),
+            (SoftwareSet::Shells, "/bin/busybox"),
+            (SoftwareSet::Shells, "/bin/sh")
+        ]
+    );
     assert_eq!(inventory.unanalysed.len(), 1);
     assert_eq!(inventory.unanalysed[0].path, "lost/node_modules/x/package.json");
 }
@@ -141,7 +152,7 @@ async fn the_same_image_gives_the_same_document() {
 
 fn read(tar: &[u8], blob: &[u8]) -> LayerFacts {
     let expected = ExpectedLayer { digest: Digest::of(blob), diff_id: Digest::of(tar) };
-    read_layer(blob, &expected).unwrap()
+    read_layer(blob, &expected, ScanOptions::default()).unwrap()
 }
 
 #[test]
@@ -229,4 +240,48 @@ fn paths_that_no_file_system_takes_are_passed_over_and_counted() {
     assert_eq!(facts.files.len(), 1, "what follows is read");
     assert_eq!(facts.unanalysed.len(), 1);
     assert!(facts.unanalysed[0].reason.starts_with("2 paths of more than 4096 bytes"), "{facts:?}");
+}
+
+#[tokio::test]
+async fn special_files_are_those_that_are_seen() {
+    // linux/capability.h: revision 2, effective, cap_net_raw.
+    let capability: Vec<u8> =
+        [0x0200_0001_u32, 1 << 13, 0, 0, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
+    let mut lower = tar::Builder::new(Vec::new());
+    let entry = |builder: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, content: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(mode);
+        header.set_uid(42);
+        header.set_size(content.len() as u64);
+        if path.ends_with('/') {
+            header.set_entry_type(tar::EntryType::Directory);
+        }
+        builder.append_data(&mut header, path, content).unwrap();
+    };
+    entry(&mut lower, "usr/bin/su", 0o4755, b"x");
+    entry(&mut lower, "usr/bin/gone", 0o4755, b"x");
+    entry(&mut lower, "srv/open/", 0o777, b"");
+    entry(&mut lower, "srv/mended/", 0o777, b"");
+    entry(&mut lower, "tmp/", 0o1777, b"");
+    entry(&mut lower, "opt/xmrig", 0o755, b"\x7fELF");
+    entry(&mut lower, "opt/app", 0o755, b"\x7fELF stratum+tcp://pool donate-level");
+    lower.append_pax_extensions([("SCHILY.xattr.security.capability", capability.as_slice())]).unwrap();
+    entry(&mut lower, "usr/bin/ping", 0o755, b"x");
+    let mut upper = tar::Builder::new(Vec::new());
+    entry(&mut upper, "srv/mended/", 0o755, b"");
+    entry(&mut upper, "usr/bin/.wh.gone", 0o644, b"");
+    let inventory = inventory(&[lower.into_inner().unwrap(), upper.into_inner().unwrap()]).await;
+    let found: Vec<_> =
+        inventory.files.iter().map(|file| (file.kind, file.path.as_str(), file.detail.as_str())).collect();
+    assert_eq!(
+        found,
+        [
+            (SpecialFileKind::Setuid, "/usr/bin/su", "mode 4755, owner 42"),
+            (SpecialFileKind::Capabilities, "/usr/bin/ping", "cap_net_raw=ep"),
+            (SpecialFileKind::WorldWritable, "/srv/open", "directory, mode 0777"),
+            (SpecialFileKind::Miner, "/opt/app", "contains stratum+, donate-level"),
+            (SpecialFileKind::Miner, "/opt/xmrig", "named like a miner"),
+        ]
+    );
+    assert!(inventory.files.iter().all(|file| file.layer.as_ref() == Some(&inventory.layers[0].digest)));
 }

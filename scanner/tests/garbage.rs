@@ -5,6 +5,7 @@ mod support;
 
 use breakwater_core::{Digest, ImageReference};
 use breakwater_scanner::{
+    ScanOptions,
     image::{ImageDescription, manifest},
     layer::{ExpectedLayer, read_layer, tar::Tar},
     packages::{
@@ -18,7 +19,7 @@ fn walk(bytes: &[u8]) {
     let mut tar = Tar::new(bytes);
     while let Ok(Some(_)) = tar.next_entry() {}
     let expected = ExpectedLayer { digest: Digest::of(bytes), diff_id: Digest::of(bytes) };
-    let _ = read_layer(bytes, &expected);
+    let _ = read_layer(bytes, &expected, ScanOptions::default());
 }
 
 fn build_info(bytes: &[u8], piece: usize) {

@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 
 use breakwater_core::{Digest, Inventory, Platform, inventory::SoftwareSet, scan::FailureReason};
 use breakwater_scanner::{
-    ScanError, Source,
+    ScanError, ScanOptions, Source,
     image::local::{open, rootfs},
 };
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ async fn read_for(source: &str, platform: &str) -> Result<Inventory, ScanError> 
     let Some(manifest) = resolved.manifests.first() else {
         return Err(ScanError::PlatformMissing { wanted: platforms.to_vec() });
     };
-    image.analyse(manifest, &|_| {}).await
+    image.analyse(manifest, ScanOptions::default(), &|_| {}).await
 }
 
 fn layout_files(image: &Image, entries: &[Value]) -> Vec<(String, Vec<u8>)> {
@@ -295,7 +295,7 @@ fn a_root_file_system_is_read_without_leaving_it() {
     fs::create_dir_all(&deep).unwrap();
 
     let platform = Platform::linux("amd64");
-    let inventory = rootfs("rootfs:x", &root, &platform).unwrap();
+    let inventory = rootfs("rootfs:x", &root, &platform, ScanOptions::default()).unwrap();
     assert_eq!(
         packages(&inventory),
         ["pkg:npm/in@1.0.0", "pkg:apk/alpine/musl@1.2.5-r0?arch=x86_64&distro=alpine-3.20.1"]
@@ -306,13 +306,18 @@ fn a_root_file_system_is_read_without_leaving_it() {
     assert!(unread.iter().any(|reason| reason.contains("256 deep")), "{unread:?}");
     assert!(unread.iter().any(|reason| reason.contains("no image configuration")), "{unread:?}");
 
-    let again = rootfs("rootfs:y", &root, &platform).unwrap();
+    let again = rootfs("rootfs:y", &root, &platform, ScanOptions::default()).unwrap();
     assert_eq!(again.image.digest, inventory.image.digest, "the content alone decides");
     fs::write(root.join("lib/apk/db/installed"), "P:musl\nV:2\n\n").unwrap();
-    assert_ne!(rootfs("rootfs:x", &root, &platform).unwrap().image.digest, inventory.image.digest);
+    assert_ne!(
+        rootfs("rootfs:x", &root, &platform, ScanOptions::default()).unwrap().image.digest,
+        inventory.image.digest
+    );
 
     for (path, words) in [("nowhere", "no such file"), ("root/usr/lib/os-release", "no directory")] {
-        let error = rootfs("rootfs:x", &directory.path().join(path), &platform).unwrap_err().to_string();
+        let error = rootfs("rootfs:x", &directory.path().join(path), &platform, ScanOptions::default())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(words), "{error}");
     }
 }
@@ -326,7 +331,7 @@ async fn a_node_s_content_store_is_read_by_digest() {
     let source = |digest: &Digest| format!("containerd:r.test/app@{digest}").parse::<Source>().unwrap();
     let stored = open(&source(&digest), directory.path()).unwrap().unwrap();
     let resolved = stored.resolve(&[Platform::linux("amd64")]).await.unwrap();
-    let inventory = stored.analyse(&resolved.manifests[0], &|_| {}).await.unwrap();
+    let inventory = stored.analyse(&resolved.manifests[0], ScanOptions::default(), &|_| {}).await.unwrap();
     assert_eq!((inventory.packages.len(), &inventory.image.digest), (1, &digest));
     for (digest, root, words) in [
         (Digest::of(b"nobody"), directory.path().to_owned(), "it has no manifest sha256:"),

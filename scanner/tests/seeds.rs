@@ -5,6 +5,7 @@ use std::{fs, io::Cursor, path::Path};
 
 use breakwater_core::{Digest, ImageReference, Platform};
 use breakwater_scanner::{
+    ScanOptions,
     image::{
         ImageDescription,
         local::{archive::Entries, docker},
@@ -20,6 +21,7 @@ use breakwater_scanner::{
         link, referrers,
     },
     sbom,
+    secrets::{SecretSearch, conceal},
 };
 
 /// Runs each seed of `target` through `is_understood`.
@@ -43,7 +45,7 @@ fn text(bytes: &[u8]) -> &str {
 fn tar() {
     seeds("tar", |bytes| {
         let expected = ExpectedLayer { digest: Digest::of(bytes), diff_id: Digest::of(bytes) };
-        match read_layer(bytes, &expected) {
+        match read_layer(bytes, &expected, ScanOptions::default()) {
             Ok(facts) => facts.files.len() == 5,
             // What is compressed has another digest inside; it was read to its end all the same.
             Err(error) => matches!(error, LayerError::DigestMismatch { what: "inflated layer", .. }),
@@ -121,4 +123,16 @@ fn headers() {
         |bytes| matches!(challenge::parse(text(bytes).lines()), Some(Challenge::Bearer { realm, .. }) if realm.starts_with("https://auth.")),
     );
     seeds("link_header", |bytes| link::next(text(bytes)).is_some_and(|next| next.starts_with("/v2/")));
+}
+
+#[test]
+fn secrets() {
+    seeds("secrets", |bytes| {
+        let (piece, text) = bytes.split_first().unwrap();
+        let mut search = SecretSearch::default();
+        search.begin("app/settings.env");
+        text.chunks(usize::from(*piece)).all(|piece| search.push(piece));
+        let shown = conceal("seed", std::str::from_utf8(text).unwrap());
+        !search.finish().is_empty() && shown.text.contains('…')
+    });
 }

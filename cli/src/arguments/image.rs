@@ -113,6 +113,9 @@ pub(crate) struct Reading {
     /// Where containerd keeps its content
     #[arg(long, value_name = "DIR", default_value = "/var/lib/containerd")]
     pub(crate) containerd_root: PathBuf,
+    /// Do not look for secrets in files: faster
+    #[arg(long)]
+    pub(crate) no_secrets: bool,
     /// Speak plain HTTP to the registry
     #[arg(long)]
     pub(crate) insecure: bool,

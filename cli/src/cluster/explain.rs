@@ -121,6 +121,8 @@ fn meaning(check: &str) -> &'static str {
         "BW-IMG-024" => "more packages than rules.image.maxPackages",
         "BW-IMG-025" => "labels of rules.image.requiredLabels are missing",
         "BW-IMG-026" => "more secrets than rules.image.maxSecrets",
+        "BW-IMG-027" => "secrets in environment variables of the image",
+        "BW-IMG-028" => "more setuid files than rules.image.maxSetuidFiles",
         _ => "",
     }
 }

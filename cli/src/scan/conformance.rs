@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use breakwater_core::inventory::{
-    Layer, OperatingSystem, Package, Secret, Software, SoftwareSet, SourcePackage, Unanalysed,
+    Layer, OperatingSystem, Package, Secret, Software, SoftwareSet, SourcePackage, SpecialFile,
+    SpecialFileKind, Unanalysed,
 };
 use breakwater_core::policy::Verdict;
 use breakwater_core::{AffectedPackage, Digest, Finding, Inventory, Severity, SeveritySource};
@@ -101,8 +102,20 @@ fn nasty() -> Scanned {
         package("b", "", &[], &layer),
     ];
     inventory.software = vec![Software { set: SoftwareSet::Shells, name: NASTY.into(), path: NASTY.into() }];
-    inventory.secrets =
-        vec![Secret { rule: NASTY.into(), path: NASTY.into(), line: 0, fingerprint: NASTY.into() }];
+    inventory.secrets = vec![Secret {
+        rule: NASTY.into(),
+        path: NASTY.into(),
+        line: 0,
+        fingerprint: NASTY.into(),
+        layer: Some(layer.clone()),
+        deleted: true,
+    }];
+    inventory.files = vec![SpecialFile {
+        kind: SpecialFileKind::Setuid,
+        path: NASTY.into(),
+        detail: NASTY.into(),
+        layer: Some(layer.clone()),
+    }];
     inventory.unanalysed = vec![Unanalysed { path: NASTY.into(), reason: NASTY.into() }];
     let [first, second, ..] = inventory.packages.as_slice() else { unreachable!() };
     let findings = vec![

@@ -76,6 +76,8 @@ pub(crate) fn judge(
         software: inventory.software.clone(),
         package_names,
         secrets: count(inventory.secrets.len()),
+        secret_env: inventory.secret_env(),
+        setuid_files: inventory.setuid_files(),
         unanalysed: count(inventory.unanalysed.len() + matches.unanalysed.len()),
         findings: matches.findings.clone(),
         matched: index.map(|index| Matched { revision: index.revision(), at: now }),

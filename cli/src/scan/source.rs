@@ -7,7 +7,7 @@ use breakwater_core::inventory::BaseImage;
 use breakwater_core::{Digest, Inventory};
 use breakwater_scanner::image::{base::base_by_layers, local};
 use breakwater_scanner::registry::{Connection, RegistryError};
-use breakwater_scanner::{LocalImage, Progress, RegistryImage, ScanError, Source, sbom};
+use breakwater_scanner::{LocalImage, Progress, RegistryImage, ScanError, ScanOptions, Source, sbom};
 
 use crate::arguments::Reading;
 use crate::db::size;
@@ -37,24 +37,25 @@ pub(super) async fn inventory(
         }
         line.show(&format!("read {done} of {}, {}", count(*total, "layer"), size(*bytes)));
     };
+    let options = ScanOptions { secrets: !arguments.no_secrets };
     let platforms = [arguments.platform.clone()];
     let name = source.to_string();
     let platform = arguments.platform.clone();
     let inventory = match source {
         Source::Registry(reference) => {
-            let read = breakwater_scanner::scan(connection, reference, &platforms, &progress).await;
+            let read = breakwater_scanner::scan(connection, reference, &platforms, options, &progress).await;
             read.map(|inventories| inventories.into_iter().next())
         }
         Source::RootFs(path) => {
             let path = path.clone();
-            blocking(move || local::rootfs(&name, &path, &platform)).await?.map(Some)
+            blocking(move || local::rootfs(&name, &path, &platform, options)).await?.map(Some)
         }
         Source::Sbom(path) => {
             let path = path.clone();
             blocking(move || sbom::read(&name, &path, &platform)).await?.map(Some)
         }
         _ => match open(arguments, source).await? {
-            Ok(image) => read_local(&image, &platforms, &progress).await,
+            Ok(image) => read_local(&image, &platforms, options, &progress).await,
             Err(error) => Err(error),
         },
     };
@@ -65,11 +66,12 @@ pub(super) async fn inventory(
 async fn read_local(
     image: &LocalImage,
     platforms: &[breakwater_core::Platform],
+    options: ScanOptions,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Option<Inventory>, ScanError> {
     let resolved = image.resolve(platforms).await?;
     match resolved.manifests.first() {
-        Some(manifest) => image.analyse(manifest, progress).await.map(Some),
+        Some(manifest) => image.analyse(manifest, options, progress).await.map(Some),
         None => Err(ScanError::PlatformMissing { wanted: platforms.to_vec() }),
     }
 }

@@ -272,9 +272,24 @@ fn limits(rules: &ImageRules, facts: &ScannedImage, now: DateTime<Utc>) -> Vec<V
     }
     if let Some(max) = rules.max_secrets.filter(|max| facts.secrets > *max) {
         found.push(Violation::new("BW-IMG-026", "image.maxSecrets", Severity::High).says(
-            format!("{} secrets in files", facts.secrets),
+            format!("{} secrets", facts.secrets),
             format!("at most {max}"),
             "remove them, build again without them, and replace the leaked credentials",
+        ));
+    }
+    if rules.deny_secret_env && !facts.secret_env.is_empty() {
+        let names = facts.secret_env.iter().take(MAX_IDS).cloned().collect::<Vec<_>>().join(", ");
+        found.push(Violation::new("BW-IMG-027", "image.denySecretEnv", Severity::High).says(
+            format!("secrets in the image's environment: {names}"),
+            "no secrets in environment variables",
+            "give them to the pod by a Secret, build again without them, and replace the leaked credentials",
+        ));
+    }
+    if let Some(max) = rules.max_setuid_files.filter(|max| facts.setuid_files > *max) {
+        found.push(Violation::new("BW-IMG-028", "image.maxSetuidFiles", Severity::Medium).says(
+            format!("{} setuid files", facts.setuid_files),
+            format!("at most {max}"),
+            "take the bit away (chmod u-s) or the program out of the image",
         ));
     }
     found

@@ -188,6 +188,9 @@ pub struct ImageRules {
     pub banned_packages: Vec<Glob>,
     pub required_labels: Vec<String>,
     pub max_secrets: Option<u32>,
+    /// Secrets among the image's environment variables are refused.
+    pub deny_secret_env: bool,
+    pub max_setuid_files: Option<u32>,
 }
 
 /// What a missing fact means.
@@ -225,6 +228,9 @@ pub struct ScannedImage {
     pub software: Vec<Software>,
     pub package_names: Vec<String>,
     pub secrets: u32,
+    /// Names of environment variables that hold secrets.
+    pub secret_env: Vec<String>,
+    pub setuid_files: u32,
     /// What could not be read, and what could not be matched.
     pub unanalysed: u32,
     /// Sorted by [`Finding::urgency`].

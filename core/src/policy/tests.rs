@@ -93,6 +93,8 @@ fn scanned(findings: Vec<Finding>) -> ScannedImage {
         software: vec![],
         package_names: vec!["bash".into(), "openssl".into()],
         secrets: 0,
+        secret_env: vec![],
+        setuid_files: 0,
         unanalysed: 0,
         findings,
         matched: Some(Matched { revision: 1, at: at(0) }),
@@ -170,7 +172,7 @@ fn every_image_check_fails_when_it_should_and_only_then() {
     }
 
     type Make = fn(&mut ScannedImage);
-    let by_contents: [(&str, Change, Make); 6] = [
+    let by_contents: [(&str, Change, Make); 8] = [
         ("BW-IMG-020", |r| r.allow_root_user = Some(false), |i| i.config.user = "root".into()),
         (
             "BW-IMG-021",
@@ -184,6 +186,8 @@ fn every_image_check_fails_when_it_should_and_only_then() {
         ("BW-IMG-023", |r| r.max_age = Some(DAY), |i| i.created = Some(at(-1) - DAY)),
         ("BW-IMG-024", |r| r.max_packages = Some(2), |i| i.package_names.push("third".into())),
         ("BW-IMG-026", |r| r.max_secrets = Some(0), |i| i.secrets = 1),
+        ("BW-IMG-027", |r| r.deny_secret_env = true, |i| i.secret_env = vec!["API_TOKEN".into()]),
+        ("BW-IMG-028", |r| r.max_setuid_files = Some(1), |i| i.setuid_files = 2),
     ];
     for (id, change, make) in by_contents {
         let mut rules = ImageRules::default();

@@ -39,8 +39,6 @@ fn not_evaluated(rules: &Rules) -> Vec<String> {
         ("reports", !rules.reports.is_empty()),
         ("workload", !rules.workload.is_empty()),
         ("image.trustedBases", !image.trusted_bases.is_empty()),
-        ("image.denySecretEnv", image.deny_secret_env == Some(true)),
-        ("image.maxSetuidFiles", image.max_setuid_files.is_some()),
     ]
     .into_iter()
     .filter(|(_, given)| *given)
@@ -117,6 +115,8 @@ fn image(rule: &ImageRules, report: &mut Report) -> domain::ImageRules {
         banned_packages: report.each(&format!("{path}.bannedPackages"), &rule.banned_packages, text::glob),
         required_labels: rule.required_labels.clone(),
         max_secrets: rule.max_secrets.map(text::unsigned),
+        deny_secret_env: rule.deny_secret_env.unwrap_or(false),
+        max_setuid_files: rule.max_setuid_files.map(text::unsigned),
     }
 }
 

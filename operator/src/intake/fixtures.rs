@@ -184,6 +184,7 @@ pub(crate) fn inventory(what: &str) -> Inventory {
         }],
         packages: vec![package("openssl")],
         software: vec![],
+        files: vec![],
         secrets: vec![],
         config: ImageConfig::default(),
         unanalysed: vec![],

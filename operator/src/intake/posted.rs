@@ -61,6 +61,7 @@ fn within_bounds(inventory: &Inventory) -> Result<(), Refusal> {
     for (list, len, max) in [
         ("packages", inventory.packages.len(), MAX_PACKAGES),
         ("software", inventory.software.len(), MAX_ENTRIES),
+        ("files", inventory.files.len(), MAX_ENTRIES),
         ("secrets", inventory.secrets.len(), MAX_ENTRIES),
         ("unanalysed", inventory.unanalysed.len(), MAX_ENTRIES),
         ("layers", inventory.layers.len(), MAX_SMALL_LIST),
@@ -107,6 +108,9 @@ fn clean(inventory: &mut Inventory) {
     }
     for secret in &mut inventory.secrets {
         [&mut secret.rule, &mut secret.path, &mut secret.fingerprint].into_iter().for_each(line);
+    }
+    for file in &mut inventory.files {
+        [&mut file.path, &mut file.detail].into_iter().for_each(line);
     }
     for entry in &mut inventory.unanalysed {
         [&mut entry.path, &mut entry.reason].into_iter().for_each(line);

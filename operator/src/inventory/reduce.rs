@@ -26,6 +26,7 @@ pub(super) fn reduce(
         Some(_) => remembered.observe(&matches.findings, now),
         None => remembered.history.clone(),
     };
+    let (secret_env, setuid_files) = (inventory.secret_env(), inventory.setuid_files());
     let mut package_names: Vec<String> = inventory.packages.into_iter().map(|package| package.name).collect();
     package_names.sort_unstable();
     package_names.dedup();
@@ -39,6 +40,8 @@ pub(super) fn reduce(
         software: inventory.software,
         package_names,
         secrets: u32::try_from(inventory.secrets.len()).unwrap_or(u32::MAX),
+        secret_env,
+        setuid_files,
         unanalysed: u32::try_from(unanalysed).unwrap_or(u32::MAX),
         findings: matches.findings,
         matched,

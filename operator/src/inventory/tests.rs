@@ -70,6 +70,7 @@ fn inventory(name: &str) -> Inventory {
         layers: vec![],
         packages: vec![package],
         software: vec![],
+        files: vec![],
         secrets: vec![],
         config: ImageConfig::default(),
         unanalysed: vec![],

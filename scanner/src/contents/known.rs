@@ -84,6 +84,9 @@ const FILES: [(SoftwareSet, &[&str]); 5] = [
     (Debuggers, &["bpftrace", "dlv", "gdb", "gdbserver", "lldb", "ltrace", "perf", "strace", "valgrind"]),
 ];
 
+/// One executable that is many programs, a shell and network tools among them.
+const MULTI_CALL: [&str; 2] = ["busybox", "toybox"];
+
 /// Distributions' packages that go by another name than their executable, and the executable they stand for.
 const PACKAGES: [(SoftwareSet, &str, &str); 24] = [
     (PackageManagers, "apk-tools", "apk"),
@@ -124,13 +127,22 @@ const VERSIONED: [(SoftwareSet, &str); 8] = [
     (Debuggers, "perf"),
 ];
 
-pub(super) fn by_file(name: &str) -> Option<(SoftwareSet, &'static str)> {
-    exact(name).or_else(|| {
-        let bare = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
-        let tool = bare.rsplit_once("-linux-gnu-").map_or(bare, |(_, tool)| tool);
-        let tool = tool.rsplit_once("-linux-musl-").map_or(tool, |(_, tool)| tool);
-        VERSIONED.into_iter().find(|(_, known)| *known == tool)
-    })
+/// What an executable of this name is; of many uses, each.
+pub(super) fn by_file(name: &str) -> Vec<(SoftwareSet, &'static str)> {
+    if let Some(known) =
+        MULTI_CALL.iter().find(|known| **known == name || name.strip_suffix(".static") == Some(**known))
+    {
+        return vec![(NetworkTools, known), (Shells, known)];
+    }
+    exact(name)
+        .or_else(|| {
+            let bare = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
+            let tool = bare.rsplit_once("-linux-gnu-").map_or(bare, |(_, tool)| tool);
+            let tool = tool.rsplit_once("-linux-musl-").map_or(tool, |(_, tool)| tool);
+            VERSIONED.into_iter().find(|(_, known)| *known == tool)
+        })
+        .into_iter()
+        .collect()
 }
 
 pub(super) fn by_package(name: &str) -> Option<(SoftwareSet, &'static str)> {

@@ -12,7 +12,7 @@ use super::{
     manifest::LayerDescriptor,
     origin::Origin,
 };
-use crate::{ScanError, layer::LayerFacts, limits::PARALLEL_LAYERS};
+use crate::{ScanError, ScanOptions, layer::LayerFacts, limits::PARALLEL_LAYERS};
 
 /// How far an analysis is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub(super) async fn analyse(
     origin: Origin<'_>,
     reference: &str,
     image: &PlatformManifest,
+    options: ScanOptions,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Inventory, ScanError> {
     let manifest = &image.manifest;
@@ -62,7 +63,7 @@ pub(super) async fn analyse(
     progress(Progress::Begun { platform: image.platform.clone(), layers: distinct.len(), bytes });
     let facts: BTreeMap<Digest, LayerFacts> = stream::iter(distinct.into_values())
         .map(async |(layer, diff_id)| {
-            let facts = origin.layer(layer, diff_id).await?;
+            let facts = origin.layer(layer, diff_id, options).await?;
             progress(Progress::LayerRead { digest: layer.digest.clone(), bytes: layer.size });
             Ok::<_, ScanError>((layer.digest.clone(), facts))
         })

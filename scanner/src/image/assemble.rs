@@ -22,6 +22,7 @@ use crate::{
         LanguagePackage, Listing, OsPackage,
         distribution::{Format, ecosystem, package_url},
     },
+    secrets::conceal,
 };
 
 /// What is known of an image before its layers are read.
@@ -46,6 +47,8 @@ pub fn assemble(identity: &Identity, description: &ImageDescription, layers: &[L
     packages.extend(languages.iter().flat_map(|(path, layer, listing)| {
         listing.packages.iter().map(|package| listed(package, path, merged.digest(*layer)))
     }));
+    let mut secrets = description.secrets.clone();
+    secrets.extend(merged.secrets.iter().cloned());
     let mut unanalysed = merged.unanalysed.clone();
     unanalysed.extend(unread(&merged, &languages));
     let mut inventory = Inventory {
@@ -63,12 +66,28 @@ pub fn assemble(identity: &Identity, description: &ImageDescription, layers: &[L
         layers: described_layers(identity, description),
         packages,
         software,
-        secrets: Vec::new(),
+        files: merged.special,
+        secrets,
         config: description.config.clone(),
         unanalysed,
     };
+    conceal_paths(&mut inventory);
     bound(&mut inventory);
     inventory
+}
+
+/// Whoever writes a token into a file may name a file by it.
+fn conceal_paths(inventory: &mut Inventory) {
+    let paths = inventory.packages.iter_mut().map(|package| &mut package.path);
+    let paths = paths.chain(inventory.software.iter_mut().map(|software| &mut software.path));
+    let paths = paths.chain(inventory.files.iter_mut().map(|file| &mut file.path));
+    let paths = paths.chain(inventory.secrets.iter_mut().map(|secret| &mut secret.path));
+    for path in paths.chain(inventory.unanalysed.iter_mut().map(|item| &mut item.path)) {
+        let concealed = conceal("path", path);
+        if !concealed.secrets.is_empty() {
+            *path = concealed.text;
+        }
+    }
 }
 
 fn described_layers(identity: &Identity, description: &ImageDescription) -> Vec<Layer> {

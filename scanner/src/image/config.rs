@@ -2,11 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use breakwater_core::{Digest, Platform, inventory::ImageConfig, printable};
+use breakwater_core::{
+    Digest, Platform,
+    inventory::{ImageConfig, MAX_ENTRIES, Secret},
+    printable,
+};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use crate::limits::{MAX_CONFIG_ITEMS, MAX_CONFIG_TEXT, MAX_LAYERS};
+use crate::{
+    limits::{MAX_CONFIG_ITEMS, MAX_CONFIG_TEXT, MAX_LAYERS},
+    secrets::{Concealed, conceal},
+};
 
 /// What the configuration says, bounded and printable.
 #[derive(Debug, Clone)]
@@ -17,6 +24,8 @@ pub struct ImageDescription {
     pub diff_ids: Vec<Digest>,
     /// The build instruction of each layer, bottom first; empty where the history does not tell.
     pub instructions: Vec<String>,
+    /// Found in the environment, labels, arguments and history.
+    pub secrets: Vec<Secret>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -90,47 +99,104 @@ impl ImageDescription {
             return Err(ConfigError::TooManyLayers);
         }
         let diff_ids = document.rootfs.diff_ids.iter().map(|id| id.parse().map_err(|_| ConfigError::DiffId));
-        let steps = document.history.unwrap_or_default();
-        let made_layers = steps.into_iter().filter(|step| !step.empty_layer);
+        let mut shown = Shown::default();
+        let steps = document.history.unwrap_or_default().into_iter().enumerate();
+        let instructions: Vec<(bool, String)> = steps
+            .map(|(number, step)| {
+                let place = format!("history:{number}");
+                (!step.empty_layer, shown.text(&place, &step.created_by.unwrap_or_default()))
+            })
+            .collect();
+        let made_layers = instructions.into_iter().filter(|(makes_layer, _)| *makes_layer);
+        let config = document.config.map(|document| config(document, &mut shown)).unwrap_or_default();
         Ok(Self {
             platform,
             created: document.created.and_then(|time| time.parse().ok()),
             diff_ids: diff_ids.collect::<Result<_, _>>()?,
-            instructions: made_layers
-                .map(|step| text(&step.created_by.unwrap_or_default()))
-                .take(MAX_LAYERS)
-                .collect(),
-            config: document.config.map(config).unwrap_or_default(),
+            instructions: made_layers.map(|(_, instruction)| instruction).take(MAX_LAYERS).collect(),
+            config,
+            secrets: shown.secrets,
         })
     }
 }
 
-fn config(document: Execution) -> ImageConfig {
-    let list = |items: Option<Vec<String>>| -> Vec<String> {
-        items.unwrap_or_default().iter().take(MAX_CONFIG_ITEMS).map(|item| text(item)).collect()
-    };
-    let keys = |map: Option<BTreeMap<String, _>>| list(map.map(|map| map.into_keys().collect()));
+/// Texts as they are shown: without the secrets in them, printable, bounded. Collects what was found.
+#[derive(Default)]
+struct Shown {
+    secrets: Vec<Secret>,
+}
+
+impl Shown {
+    fn text(&mut self, place: &str, text: &str) -> String {
+        let path = format!("config:{}", printable::line(place, MAX_CONFIG_TEXT));
+        let Concealed { text, secrets } = conceal(&path, text);
+        let room = MAX_ENTRIES.saturating_sub(self.secrets.len());
+        self.secrets.extend(secrets.into_iter().take(room).map(|found| Secret {
+            rule: found.rule.to_owned(),
+            path: path.clone(),
+            line: found.line,
+            fingerprint: found.fingerprint,
+            layer: None,
+            deleted: false,
+        }));
+        printable::line(&text, MAX_CONFIG_TEXT)
+    }
+
+    fn list(&mut self, place: &str, items: impl IntoIterator<Item = String>) -> Vec<String> {
+        items.into_iter().take(MAX_CONFIG_ITEMS).map(|item| self.text(place, &item)).collect()
+    }
+
+    /// Arguments, of which one may be the value of the one before it: `--token`, `…`.
+    fn arguments(&mut self, place: &str, items: Option<Vec<String>>) -> Vec<String> {
+        let mut before = String::new();
+        let mut shown = Vec::new();
+        for item in items.unwrap_or_default().into_iter().take(MAX_CONFIG_ITEMS) {
+            let pair = format!("{before} {item}");
+            let pair =
+                if before.starts_with('-') { self.text(place, &pair) } else { self.text(place, &item) };
+            let start = format!("{} ", printable::line(&before, MAX_CONFIG_TEXT));
+            shown.push(match pair.strip_prefix(&start) {
+                Some(rest) if before.starts_with('-') => rest.to_owned(),
+                _ => pair,
+            });
+            before = item;
+        }
+        self.secrets.dedup();
+        shown
+    }
+}
+
+fn config(document: Execution, shown: &mut Shown) -> ImageConfig {
     // Names alone, once each: values are where secrets are.
     let names: BTreeSet<String> = document
         .env
         .unwrap_or_default()
         .iter()
-        .map(|variable| text(variable.split_once('=').map_or(variable, |(name, _)| name)))
+        .map(|variable| {
+            let name = variable.split_once('=').map_or(variable.as_str(), |(name, _)| name);
+            shown.text(&format!("env:{name}"), variable);
+            shown.text("env", name)
+        })
         .collect();
     let labels = document.labels.unwrap_or_default().into_iter().take(MAX_CONFIG_ITEMS);
+    let labels = labels.map(|(key, value)| {
+        let pair = shown.text(&format!("label:{key}"), &format!("{key}={value}"));
+        let key = shown.text("label", &key);
+        let value = pair.strip_prefix(&format!("{key}=")).unwrap_or_default().to_owned();
+        (key, value)
+    });
+    let labels = labels.collect();
+    let mut keys =
+        |place, map: Option<BTreeMap<String, _>>| shown.list(place, map.unwrap_or_default().into_keys());
     ImageConfig {
-        user: text(&document.user.unwrap_or_default()),
+        exposed_ports: keys("ports", document.exposed_ports),
+        volumes: keys("volumes", document.volumes),
+        user: shown.text("user", &document.user.unwrap_or_default()),
         env: names.into_iter().take(MAX_CONFIG_ITEMS).collect(),
-        entrypoint: list(document.entrypoint),
-        cmd: list(document.cmd),
-        exposed_ports: keys(document.exposed_ports),
-        volumes: keys(document.volumes),
-        labels: labels.map(|(key, value)| (text(&key), text(&value))).collect(),
+        entrypoint: shown.arguments("entrypoint", document.entrypoint),
+        cmd: shown.arguments("cmd", document.cmd),
+        labels,
     }
-}
-
-fn text(text: &str) -> String {
-    printable::line(text, MAX_CONFIG_TEXT)
 }
 
 #[cfg(test)]

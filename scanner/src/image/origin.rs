@@ -2,7 +2,7 @@ use breakwater_core::{Digest, printable};
 
 use super::{local::Blobs, manifest::LayerDescriptor};
 use crate::{
-    ScanError,
+    ScanError, ScanOptions,
     layer::{ExpectedLayer, LayerError, LayerFacts, pieces::pieces, read_layer},
     registry::{Fetched, Repository, Servers},
 };
@@ -35,6 +35,7 @@ impl Origin<'_> {
         self,
         layer: &LayerDescriptor,
         diff_id: &Digest,
+        options: ScanOptions,
     ) -> Result<LayerFacts, ScanError> {
         let expected = ExpectedLayer { digest: layer.digest.clone(), diff_id: diff_id.clone() };
         let died = |_| ScanError::AnalysisDied(layer.digest.clone());
@@ -43,15 +44,15 @@ impl Origin<'_> {
             Self::Registry(repository) => repository,
             Self::Local(blobs) => {
                 let blob = blobs.reader(&layer.digest)?;
-                let reading = tokio::task::spawn_blocking(move || read_layer(blob, &expected));
+                let reading = tokio::task::spawn_blocking(move || read_layer(blob, &expected, options));
                 return reading.await.map_err(died)?.map_err(failed);
             }
         };
-        match from_registry(repository, Servers::All, layer, &expected).await {
+        match from_registry(repository, Servers::All, layer, &expected, options).await {
             // A mirror's wrong bytes are told from right ones only at their end: they must not hide what the registry has.
             Err(ScanError::Layer { error, .. }) if repository.has_mirrors() => {
                 tracing::warn!(layer = %layer.digest, %error, "reading a layer again, without mirrors");
-                from_registry(repository, Servers::RegistryAlone, layer, &expected).await
+                from_registry(repository, Servers::RegistryAlone, layer, &expected, options).await
             }
             read => read,
         }
@@ -63,10 +64,11 @@ async fn from_registry(
     servers: Servers,
     layer: &LayerDescriptor,
     expected: &ExpectedLayer,
+    options: ScanOptions,
 ) -> Result<LayerFacts, ScanError> {
     let expected = expected.clone();
     let (feed, pieces) = pieces();
-    let reading = tokio::task::spawn_blocking(move || read_layer(pieces, &expected));
+    let reading = tokio::task::spawn_blocking(move || read_layer(pieces, &expected, options));
     let fed = repository.layer(&layer.digest, layer.size, servers, &feed).await;
     drop(feed);
     match (fed, reading.await.map_err(|_| ScanError::AnalysisDied(layer.digest.clone()))?) {

@@ -9,7 +9,7 @@ use super::{
     resolve::resolve,
 };
 use crate::{
-    ScanError,
+    ScanError, ScanOptions,
     registry::{Connection, Referrer, Repository},
 };
 
@@ -45,9 +45,11 @@ impl RegistryImage {
     pub async fn analyse(
         &self,
         image: &PlatformManifest,
+        options: ScanOptions,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Inventory, ScanError> {
-        analyse(Origin::Registry(&self.repository), &self.reference.to_string(), image, progress).await
+        analyse(Origin::Registry(&self.repository), &self.reference.to_string(), image, options, progress)
+            .await
     }
 
     /// What refers to the platform's manifest `image`, or to the index that the reference names.
@@ -83,6 +85,7 @@ pub async fn scan(
     connection: &Connection,
     reference: &ImageReference,
     platforms: &[Platform],
+    options: ScanOptions,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Vec<Inventory>, ScanError> {
     let image = RegistryImage::open(connection, reference)?;
@@ -92,7 +95,7 @@ pub async fn scan(
     }
     let mut inventories = Vec::with_capacity(resolved.manifests.len());
     for manifest in &resolved.manifests {
-        inventories.push(image.analyse(manifest, progress).await?);
+        inventories.push(image.analyse(manifest, options, progress).await?);
     }
     Ok(inventories)
 }

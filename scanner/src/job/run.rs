@@ -7,7 +7,7 @@ use breakwater_core::{
 
 use super::{Intake, IntakeError, list};
 use crate::{
-    ScanError,
+    ScanError, ScanOptions,
     image::{Progress, RegistryImage},
     registry::{Connection, RegistryError},
 };
@@ -91,7 +91,8 @@ async fn answer(
     }
     for manifest in resolved.manifests.iter().filter(|manifest| wanted.needed.contains(&manifest.digest)) {
         let progress = |progress: Progress| tracing::info!(%image, ?progress, "analysing");
-        let inventory = opened.analyse(manifest, &progress).await.map_err(|error| error.failure())?;
+        let analysed = opened.analyse(manifest, ScanOptions::default(), &progress).await;
+        let inventory = analysed.map_err(|error| error.failure())?;
         let posted = PostedInventory { image: image.clone(), inventory };
         intake.inventory(&posted).await.map_err(|error| error.failure())?;
     }

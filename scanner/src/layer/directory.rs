@@ -10,14 +10,17 @@ use std::{
 };
 
 use breakwater_core::Digest;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, open, openat, readlinkat, statat};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, Stat, fgetxattr, fstat, open, openat, readlinkat, statat,
+};
 
 use super::{
     LayerError, LayerFacts,
     entry::{Entry, Kind},
     read::Reading,
-    tar::Content,
+    tar::{Content, MAX_CAPABILITY},
 };
+use crate::ScanOptions;
 use crate::limits::{MAX_DIRECTORY_DEPTH, MAX_LAYER_ENTRIES, MAX_LAYER_INFLATED, MAX_PATH};
 
 const BUFFER: usize = 64 << 10;
@@ -27,12 +30,12 @@ const BUFFER: usize = 64 << 10;
 ///
 /// # Errors
 /// `root` is no directory or cannot be opened.
-pub fn read_directory(root: &Path, digest: Digest) -> io::Result<LayerFacts> {
+pub fn read_directory(root: &Path, digest: Digest, options: ScanOptions) -> io::Result<LayerFacts> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let top = open(root, flags, Mode::empty())?;
     let device = fstat(&top)?.st_dev;
     let mut walk = Walk {
-        reading: Reading::new(digest),
+        reading: Reading::new(digest, options),
         device,
         entries: 0,
         left: MAX_LAYER_INFLATED,
@@ -128,6 +131,7 @@ impl Walk {
                         "another file system is mounted here: scan it by its own path",
                     ));
                 }
+                self.reading.directory(&entry(path, Kind::Directory, &stat));
                 let names = Dir::read_from(&directory)?;
                 return Ok(Some(Level { directory, names, path: path.to_owned() }));
             }
@@ -145,6 +149,10 @@ impl Walk {
                 return Err(io::Error::other("it changed while it was read"));
             }
             entry.size = u64::try_from(stat.st_size).unwrap_or(0);
+            let mut capabilities = [0; MAX_CAPABILITY];
+            // Without the attribute, or on a file system that has none, it is an error, and there are none.
+            let length = fgetxattr(&file, "security.capability", &mut capabilities).unwrap_or(0);
+            entry.capabilities = capabilities.into_iter().take(length).collect();
             (content.file, content.size) = (Some(File::from(file)), entry.size);
         } else if kind == Kind::SymbolicLink {
             entry.target = readlinkat(of, name, Vec::new())?.to_string_lossy().into_owned();
@@ -156,7 +164,17 @@ impl Walk {
 
 fn entry(path: &str, kind: Kind, stat: &Stat) -> Entry {
     let mode = stat.st_mode & 0o7777;
-    Entry { path: path.to_owned(), kind, size: 0, mode, target: String::new(), sparse: false }
+    Entry {
+        path: path.to_owned(),
+        kind,
+        size: 0,
+        mode,
+        target: String::new(),
+        sparse: false,
+        uid: u64::from(stat.st_uid),
+        gid: u64::from(stat.st_gid),
+        capabilities: Vec::new(),
+    }
 }
 
 fn reason(error: io::Error) -> String {

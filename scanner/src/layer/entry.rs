@@ -24,9 +24,29 @@ pub struct Entry {
     pub target: String,
     /// Its content is a map and pieces, not the file's bytes.
     pub sparse: bool,
+    /// Owner and group, by number.
+    pub uid: u64,
+    pub gid: u64,
+    /// The extended attribute `security.capability`; empty without one.
+    pub capabilities: Vec<u8>,
 }
 
 impl Entry {
+    #[cfg(test)]
+    pub(crate) fn of(kind: Kind) -> Self {
+        Self {
+            path: String::new(),
+            kind,
+            size: 0,
+            mode: 0,
+            target: String::new(),
+            sparse: false,
+            uid: 0,
+            gid: 0,
+            capabilities: Vec::new(),
+        }
+    }
+
     #[must_use]
     pub fn is_executable(&self) -> bool {
         self.mode & 0o111 != 0

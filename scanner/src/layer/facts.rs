@@ -8,7 +8,11 @@ use breakwater_core::{
     inventory::{OperatingSystem, Software, Unanalysed},
 };
 
-use crate::packages::{Listing, OsPackage};
+use crate::{
+    contents::Special,
+    packages::{Listing, OsPackage},
+    secrets::FoundSecret,
+};
 
 /// What one file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +57,9 @@ impl Evidence {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileFacts {
     pub evidence: Option<Evidence>,
-    pub software: Option<Software>,
+    pub software: Vec<Software>,
+    pub special: Vec<Special>,
+    pub secrets: Vec<FoundSecret>,
 }
 
 /// What one layer says, before the layers above it are known.
@@ -68,6 +74,8 @@ pub struct LayerFacts {
     pub unanalysed: Vec<Unanalysed>,
     /// Hashes of every path that is no directory here, sorted: what stands at or above a path of a lower layer hides it.
     pub(super) present: Vec<u64>,
+    /// Hashes of the paths of directories, sorted: what one says of its rights counts for those below.
+    pub(super) directories: Vec<u64>,
 }
 
 impl LayerFacts {
@@ -79,11 +87,25 @@ impl LayerFacts {
             opaque: Vec::new(),
             unanalysed: Vec::new(),
             present: Vec::new(),
+            directories: Vec::new(),
         }
     }
 
     pub(super) fn has(&self, path: &str) -> bool {
         self.present.binary_search(&hash(path)).is_ok()
+    }
+
+    pub(super) fn has_directory(&self, path: &str) -> bool {
+        self.directories.binary_search(&hash(path)).is_ok()
+    }
+
+    /// Brings the lists of hashes in order, each once.
+    pub(super) fn seal(&mut self) {
+        for hashes in [&mut self.present, &mut self.directories] {
+            hashes.sort_unstable();
+            hashes.dedup();
+            hashes.shrink_to_fit();
+        }
     }
 }
 

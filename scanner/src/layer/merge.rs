@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use breakwater_core::{
     Digest,
-    inventory::{Software, Unanalysed},
+    inventory::{Secret, Software, SpecialFile, Unanalysed},
 };
 
 use super::{Evidence, LayerFacts, path};
-use crate::limits::MAX_LINKS;
+use crate::{limits::MAX_LINKS, secrets::FoundSecret};
 
 /// One visible file.
 #[derive(Debug, Clone)]
@@ -24,6 +24,9 @@ pub struct Merged<'a> {
     pub layers: &'a [LayerFacts],
     pub files: BTreeMap<&'a str, Visible<'a>>,
     pub software: BTreeSet<&'a Software>,
+    pub special: Vec<SpecialFile>,
+    /// Those of every layer: what a layer above hides can still be pulled.
+    pub secrets: Vec<Secret>,
     pub unanalysed: Vec<Unanalysed>,
 }
 
@@ -39,11 +42,27 @@ impl Merged<'_> {
 pub fn merge(layers: &[LayerFacts]) -> Merged<'_> {
     let mut files = BTreeMap::new();
     let mut software = BTreeSet::new();
+    let (mut special, mut secrets, mut listed) = (Vec::new(), Vec::new(), BTreeSet::new());
     let mut above: Vec<Cover<'_>> = Vec::new();
     for (index, layer) in layers.iter().enumerate().rev() {
         for (path, facts) in &layer.files {
-            if above.iter().any(|cover| cover.hides(path)) {
+            let is_hidden = above.iter().any(|cover| cover.hides(path));
+            for found in &facts.secrets {
+                // A copy that is seen, or at least is nearer to the top, stands for those below it.
+                if listed.insert((path, found.rule, &found.fingerprint)) {
+                    secrets.push(secret(path, found, &layer.digest, is_hidden));
+                }
+            }
+            if is_hidden {
                 continue;
+            }
+            if !above.iter().any(|cover| cover.layer.has_directory(path)) {
+                special.extend(facts.special.iter().map(|(kind, detail)| SpecialFile {
+                    kind: *kind,
+                    path: format!("/{path}"),
+                    detail: detail.clone(),
+                    layer: Some(layer.digest.clone()),
+                }));
             }
             if let Some(evidence) = &facts.evidence {
                 files.insert(path.as_str(), Visible { layer: index, evidence });
@@ -54,7 +73,18 @@ pub fn merge(layers: &[LayerFacts]) -> Merged<'_> {
     }
     let mut unanalysed: Vec<Unanalysed> = layers.iter().flat_map(|layer| layer.unanalysed.clone()).collect();
     let files = resolve_links(files, &mut unanalysed);
-    Merged { layers, files, software, unanalysed }
+    Merged { layers, files, software, special, secrets, unanalysed }
+}
+
+fn secret(path: &str, found: &FoundSecret, layer: &Digest, is_hidden: bool) -> Secret {
+    Secret {
+        rule: found.rule.to_owned(),
+        path: path.to_owned(),
+        line: found.line,
+        fingerprint: found.fingerprint.clone(),
+        layer: Some(layer.clone()),
+        deleted: is_hidden,
+    }
 }
 
 /// What one layer hides of those below it.
@@ -123,7 +153,7 @@ mod tests {
             };
             let path = path.split("->").next().unwrap().to_owned();
             layer.present.push(hash(&path));
-            layer.files.insert(path, FileFacts { evidence: Some(evidence), software: None });
+            layer.files.insert(path, FileFacts { evidence: Some(evidence), ..FileFacts::default() });
         }
         layer.present.extend(others.iter().map(|path| hash(path)));
         layer.present.sort_unstable();

@@ -6,7 +6,7 @@ use std::{
 
 use breakwater_core::{
     Digest,
-    inventory::{MAX_ENTRIES, Unanalysed},
+    inventory::{MAX_ENTRIES, SpecialFileKind, Unanalysed},
     printable,
 };
 
@@ -19,9 +19,11 @@ use super::{
     want::{Want, want},
 };
 use crate::{
-    contents,
+    ScanOptions,
+    contents::{self, MinerSearch, Special},
     limits::{MAX_FILE, MAX_KEPT, MAX_LAYER_ENTRIES, MAX_PATH},
     packages::{apk, dpkg, os_release, program::ProgramSearch},
+    secrets::{FoundSecret, SecretSearch},
 };
 
 /// What a layer is to be, by the manifest and the image configuration.
@@ -36,8 +38,12 @@ pub struct ExpectedLayer {
 /// # Errors
 /// [`LayerError`]: the layer is corrupt, is not the expected one, or its source broke off. Bounds that are hit are no errors: they are
 /// listed in the facts' `unanalysed`.
-pub fn read_layer(from: impl BufRead, expected: &ExpectedLayer) -> Result<LayerFacts, LayerError> {
-    let mut reading = Reading::new(expected.digest.clone());
+pub fn read_layer(
+    from: impl BufRead,
+    expected: &ExpectedLayer,
+    options: ScanOptions,
+) -> Result<LayerFacts, LayerError> {
+    let mut reading = Reading::new(expected.digest.clone(), options);
     let mut tar = Tar::new(Inflated::new(from)?);
     let walked = reading.walk(&mut tar, MAX_LAYER_ENTRIES);
     if tar.overlong() > 0 {
@@ -81,18 +87,19 @@ pub(super) struct Reading {
     kept: usize,
     /// Memory for programs, used again for the next.
     program: Vec<u8>,
+    /// Absent: secrets are not looked for.
+    secrets: Option<SecretSearch>,
 }
 
 impl Reading {
-    pub(super) fn new(digest: Digest) -> Self {
-        Self { facts: LayerFacts::new(digest), kept: 0, program: Vec::new() }
+    pub(super) fn new(digest: Digest, options: ScanOptions) -> Self {
+        let secrets = options.secrets.then(SecretSearch::default);
+        Self { facts: LayerFacts::new(digest), kept: 0, program: Vec::new(), secrets }
     }
 
     pub(super) fn into_facts(self) -> LayerFacts {
         let mut facts = self.facts;
-        facts.present.sort_unstable();
-        facts.present.dedup();
-        facts.present.shrink_to_fit();
+        facts.seal();
         facts
     }
 
@@ -112,7 +119,11 @@ impl Reading {
     }
 
     fn entry<R: BufRead>(&mut self, entry: &Entry, tar: &mut Tar<R>) -> Result<(), LayerError> {
-        if entry.kind == Kind::Directory || entry.path.is_empty() {
+        if entry.path.is_empty() {
+            return Ok(());
+        }
+        if entry.kind == Kind::Directory {
+            self.directory(entry);
             return Ok(());
         }
         if let Some(removed) = path::name(&entry.path).strip_prefix(".wh.") {
@@ -127,6 +138,13 @@ impl Reading {
             return Ok(());
         }
         self.brought(entry, tar)
+    }
+
+    /// A directory: nothing but its rights.
+    pub(super) fn directory(&mut self, entry: &Entry) {
+        self.facts.directories.push(hash(&entry.path));
+        self.facts.files.remove(&entry.path);
+        self.special(&entry.path, contents::special_of(entry));
     }
 
     /// What a layer or directory has at a path, directories aside.
@@ -150,8 +168,12 @@ impl Reading {
             _ => {}
         }
         let software = contents::software_of(entry, is_elf);
-        if let Some(software) = software.filter(|_| self.affords(2 * entry.path.len() + 100)) {
-            self.facts.files.entry(entry.path.clone()).or_default().software = Some(software);
+        if !software.is_empty() && self.affords(software.len() * (2 * entry.path.len() + 100)) {
+            self.facts.files.entry(entry.path.clone()).or_default().software = software;
+        }
+        self.special(&entry.path, contents::special_of(entry));
+        if contents::can_run(entry, is_elf) && contents::is_miner_name(path::name(&entry.path)) {
+            self.special(&entry.path, vec![(SpecialFileKind::Miner, "named like a miner".to_owned())]);
         }
         Ok(())
     }
@@ -175,6 +197,11 @@ impl Reading {
             bytes.extend_from_slice(piece);
             true
         })?;
+        if let Some(search) = &mut self.secrets {
+            search.begin(&entry.path);
+            search.push(&bytes);
+            self.secrets(&entry.path);
+        }
         match interpret(want, &entry.path, &bytes) {
             Ok(Some(evidence)) => self.keep(&entry.path, evidence),
             Ok(None) => {}
@@ -183,10 +210,24 @@ impl Reading {
         Ok(())
     }
 
-    /// Any other file: searched for what linkers leave in programs, if it is one. Answers whether it is.
+    /// Any other file: a program is searched for what linkers and miners leave in it, a text for secrets. Answers whether it is
+    /// a program.
     fn program(&mut self, entry: &Entry, content: &mut impl Content) -> Result<bool, LayerError> {
         let mut search = ProgramSearch::new(entry.size, std::mem::take(&mut self.program));
-        content.content(|piece| search.push(piece))?;
+        let mut miner = MinerSearch::default();
+        let mut secrets = self.secrets.as_mut();
+        if let Some(secrets) = &mut secrets {
+            secrets.begin(&entry.path);
+        }
+        let (mut wants_program, mut wants_text) = (true, true);
+        content.content(|piece| {
+            wants_program = wants_program && search.push(piece);
+            wants_text = wants_text && secrets.as_mut().is_some_and(|secrets| secrets.push(piece));
+            if search.is_elf() {
+                miner.push(piece);
+            }
+            wants_program || wants_text || search.is_elf()
+        })?;
         let is_elf = search.is_elf();
         let (found, memory) = search.finish();
         self.program = memory;
@@ -196,7 +237,42 @@ impl Reading {
         if let Some(reason) = found.unread {
             self.leave_out(&entry.path, reason);
         }
+        if let Some(detail) = miner.finish() {
+            self.special(&entry.path, vec![(SpecialFileKind::Miner, detail)]);
+        }
+        self.secrets(&entry.path);
         Ok(is_elf)
+    }
+
+    /// Keeps what the search for secrets found in the file at `path`.
+    fn secrets(&mut self, path: &str) {
+        let Some(search) = &mut self.secrets else { return };
+        let found = search.finish();
+        if search.is_full() {
+            self.leave_out(path, "more secrets than are listed of one file: remove it, or its samples");
+        }
+        if found.is_empty() {
+            return;
+        }
+        if found.iter().any(FoundSecret::is_private_key) {
+            self.special(path, vec![(SpecialFileKind::PrivateKey, "contains a private key".to_owned())]);
+        }
+        if self.affords(path.len() + found.len() * 64) {
+            self.facts.files.entry(path.to_owned()).or_default().secrets = found;
+        } else {
+            self.leave_out(path, "the layer holds more secrets than are kept");
+        }
+    }
+
+    fn special(&mut self, path: &str, found: Vec<Special>) {
+        if found.is_empty() {
+            return;
+        }
+        if self.affords(path.len() + found.len() * 64) {
+            self.facts.files.entry(path.to_owned()).or_default().special.extend(found);
+        } else {
+            self.leave_out(path, "the layer holds more special files than are kept");
+        }
     }
 
     fn keep(&mut self, path: &str, evidence: Evidence) {
@@ -258,7 +334,7 @@ mod tests {
         }
         let archive = archive.into_inner().unwrap();
         for (most, unread) in [(11, 0), (10, 1)] {
-            let mut reading = Reading::new(Digest::of(&archive));
+            let mut reading = Reading::new(Digest::of(&archive), ScanOptions::default());
             reading.walk(&mut Tar::new(archive.as_slice()), most).unwrap();
             let facts = reading.into_facts();
             assert_eq!((facts.present.len(), facts.unanalysed.len()), (most, unread), "{facts:?}");

@@ -11,6 +11,8 @@ use super::{
 use crate::limits::{MAX_PATH, MAX_TAR_EXTENSION};
 
 const BLOCK: usize = 512;
+/// The longest form of `security.capability`, in bytes (linux/capability.h, `vfs_ns_cap_data`).
+pub(super) const MAX_CAPABILITY: usize = 24;
 
 /// The content of one entry of a tar archive or of one file of a directory.
 pub(crate) trait Content {
@@ -38,6 +40,9 @@ struct Extended {
     gnu_link: Option<String>,
     size: Option<u64>,
     sparse: bool,
+    uid: Option<u64>,
+    gid: Option<u64>,
+    capabilities: Vec<u8>,
 }
 
 impl<R: BufRead> Tar<R> {
@@ -121,7 +126,19 @@ impl<R: BufRead> Tar<R> {
         let size = if is_header_only { 0 } else { ext.size.unwrap_or(size) };
         self.expect_content(size)?;
         let mode = u32::try_from(header.number(100, 8).unwrap_or(0) & 0o7777).unwrap_or(0);
-        let entry = || Entry { path: path::normalise(&raw_path), kind, size, mode, target, sparse };
+        let uid = ext.uid.unwrap_or_else(|| header.number(108, 8).unwrap_or(0));
+        let gid = ext.gid.unwrap_or_else(|| header.number(116, 8).unwrap_or(0));
+        let entry = || Entry {
+            path: path::normalise(&raw_path),
+            kind,
+            size,
+            mode,
+            target,
+            sparse,
+            uid,
+            gid,
+            capabilities: ext.capabilities,
+        };
         Ok((!is_overlong).then(entry))
     }
 
@@ -215,11 +232,19 @@ impl Extended {
             bytes = bytes.get(length..).ok_or_else(broken)?;
             let equals = memchr::memchr(b'=', record).ok_or_else(broken)?;
             let (key, value) = record.split_at(equals);
-            let value = text(value.get(1..).unwrap_or_default());
+            let value = value.get(1..).unwrap_or_default();
+            if key == b"SCHILY.xattr.security.capability" {
+                // Bytes, not text.
+                self.capabilities = value.iter().take(MAX_CAPABILITY).copied().collect();
+                continue;
+            }
+            let value = text(value);
             match key {
                 b"path" if !value.is_empty() => self.path = Some(value),
                 b"linkpath" if !value.is_empty() => self.link = Some(value),
                 b"size" => self.size = Some(value.parse().map_err(|_| broken())?),
+                b"uid" => self.uid = value.parse().ok(),
+                b"gid" => self.gid = value.parse().ok(),
                 b"GNU.sparse.name" => (self.path, self.sparse) = (Some(value), true),
                 key if key.starts_with(b"GNU.sparse.") => self.sparse = true,
                 _ => {}

@@ -99,6 +99,7 @@ pub fn parse(bytes: &[u8], reference: &str, file: &str, platform: &Platform) -> 
         layers: Vec::new(),
         packages,
         software,
+        files: Vec::new(),
         secrets: Vec::new(),
         config: ImageConfig::default(),
         unanalysed,

@@ -71,9 +71,19 @@ pub struct Image {
 
 /// `layers`: uncompressed tar, and the bytes that stand for it in the registry.
 pub fn image_of(layers: &[(Vec<u8>, Vec<u8>)], architecture: &str) -> Image {
+    image_with(layers, architecture, &json!({"Env": ["CANARY=s3cr3t"]}), &json!([]))
+}
+
+/// The same, with this to run and this history.
+pub fn image_with(
+    layers: &[(Vec<u8>, Vec<u8>)],
+    architecture: &str,
+    execution: &Value,
+    history: &Value,
+) -> Image {
     let diff_ids: Vec<String> = layers.iter().map(|(tar, _)| Digest::of(tar).to_string()).collect();
-    let config = json!({"architecture": architecture, "os": "linux", "config": {"Env": ["CANARY=s3cr3t"]},
-        "rootfs": {"type": "layers", "diff_ids": diff_ids}, "history": []});
+    let config = json!({"architecture": architecture, "os": "linux", "config": execution,
+        "rootfs": {"type": "layers", "diff_ids": diff_ids}, "history": history});
     let config = serde_json::to_vec(&config).unwrap();
     let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": descriptor(CONFIG, &config),
         "layers": layers.iter().map(|(_, blob)| descriptor(LAYER, blob)).collect::<Vec<_>>()});
@@ -253,8 +263,14 @@ pub fn with_credentials(address: SocketAddr) -> Options {
 
 pub async fn scan_with(options: Options, reference: &str) -> Result<Vec<Inventory>, ScanError> {
     let connection = Connection::new(options).unwrap();
-    breakwater_scanner::scan(&connection, &reference.parse().unwrap(), &[Platform::linux("amd64")], &|_| {})
-        .await
+    breakwater_scanner::scan(
+        &connection,
+        &reference.parse().unwrap(),
+        &[Platform::linux("amd64")],
+        breakwater_scanner::ScanOptions::default(),
+        &|_| {},
+    )
+    .await
 }
 
 pub async fn scan(server: &Server) -> Result<Vec<Inventory>, ScanError> {

@@ -76,6 +76,8 @@ pub(super) fn manifest(what: &str, findings: Vec<Finding>) -> Manifest {
         software: vec![],
         package_names: vec!["openssl".into()],
         secrets: 0,
+        secret_env: vec![],
+        setuid_files: 0,
         unanalysed: 0,
         findings,
         matched: Some(Matched { revision: 7, at: at(50) }),

@@ -17,7 +17,7 @@ use super::{
     layout::{self, Picked},
 };
 use crate::{
-    ScanError,
+    ScanError, ScanOptions,
     image::{
         ImageDescription, PlatformManifest, Progress, Resolved,
         analyse::{analyse, diff_ids},
@@ -195,9 +195,10 @@ impl LocalImage {
     pub async fn analyse(
         &self,
         image: &PlatformManifest,
+        options: ScanOptions,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Inventory, ScanError> {
-        analyse(Origin::Local(&self.blobs), &self.reference, image, progress).await
+        analyse(Origin::Local(&self.blobs), &self.reference, image, options, progress).await
     }
 
     /// The diff ids of its layers, bottom first; no layer is read.

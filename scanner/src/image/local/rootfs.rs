@@ -9,7 +9,7 @@ use breakwater_core::{
 
 use super::SourceError;
 use crate::{
-    ScanError,
+    ScanError, ScanOptions,
     image::{
         ImageDescription,
         assemble::{Identity, assemble},
@@ -22,9 +22,14 @@ use crate::{
 ///
 /// # Errors
 /// [`ScanError::Source`] if `path` is no directory that can be opened.
-pub fn rootfs(reference: &str, path: &Path, platform: &Platform) -> Result<Inventory, ScanError> {
+pub fn rootfs(
+    reference: &str,
+    path: &Path,
+    platform: &Platform,
+    options: ScanOptions,
+) -> Result<Inventory, ScanError> {
     let nothing = Digest::of(b"");
-    let facts = read_directory(path, nothing.clone()).map_err(|error| ScanError::Source {
+    let facts = read_directory(path, nothing.clone(), options).map_err(|error| ScanError::Source {
         path: reference.to_owned(),
         error: match error.kind() {
             std::io::ErrorKind::NotADirectory => SourceError::Unreadable("it is no directory".into()),
@@ -43,10 +48,17 @@ pub fn rootfs(reference: &str, path: &Path, platform: &Platform) -> Result<Inven
         config: ImageConfig::default(),
         diff_ids: Vec::new(),
         instructions: Vec::new(),
+        secrets: Vec::new(),
     };
     let mut inventory = assemble(&identity, &description, &[facts]);
     for package in &mut inventory.packages {
         package.layer = None;
+    }
+    for file in &mut inventory.files {
+        file.layer = None;
+    }
+    for secret in &mut inventory.secrets {
+        secret.layer = None;
     }
     inventory.unanalysed.push(no_configuration());
     Ok(named_by_content(inventory, reference))
