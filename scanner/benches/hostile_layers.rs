@@ -81,7 +81,7 @@ fn write_blob(mut to: impl Write, is_compressed: bool, generate: Generate) -> io
     if !is_compressed {
         return generate(&mut to);
     }
-    let mut gzip = flate2::write::GzEncoder::new(to, flate2::Compression::fast());
+    let mut gzip = flate2::write::GzEncoder::new(to, flate2::Compression::default());
     generate(&mut gzip)?;
     gzip.finish().map(drop)
 }
