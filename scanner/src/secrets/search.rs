@@ -218,6 +218,9 @@ impl SecretSearch {
         let Self { path, held, found, .. } = self;
         let lines = self.lines;
         self.searched = candidates(held, self.searched, to, self.scope, |spot, at, candidate| {
+            if candidate.certainty == Certainty::Suspicious {
+                return true; // Lines are counted for what is reported alone: that is the dear part.
+            }
             let before = held.get(..at).unwrap_or_default();
             let line = lines.saturating_add(line_ends(before)).saturating_add(1);
             let value = spot.text.get(candidate.value.clone()).unwrap_or_default();
