@@ -57,6 +57,13 @@ pub const MAX_LISTED: usize = 20_000;
 pub const MAX_WITHIN: usize = 512;
 /// The most reasons kept of what one file tells only in part.
 pub const MAX_UNREAD: usize = 100;
+/// The largest rpm database that is read, in bytes. Of those above [`MAX_FILE`] one is held at a
+/// time in the whole process.
+pub const MAX_RPM_DATABASE: u64 = 128 << 20;
+/// The largest header of one package in an rpm database, in bytes: kernels' come to three MiB.
+pub const MAX_RPM_HEADER: usize = 16 << 20;
+/// The most bytes of paths that the packages of one rpm database own. Eight bytes are kept for each path.
+pub const MAX_OWNED_PATHS: usize = 128 << 20;
 /// The most bytes of facts kept per layer until all layers are merged.
 pub const MAX_KEPT: usize = 48 << 20;
 /// The largest embedded Go module list, in bytes.

@@ -14,7 +14,7 @@ use breakwater_scanner::{
     layer::{ExpectedLayer, LayerError, read_layer},
     packages::{
         LanguagePackage, PackageUrl, apk, auditable, composer, conda, cran, dotnet, dpkg,
-        gobuild::BuildInfoSearch, java, ruby,
+        gobuild::BuildInfoSearch, java, rpm, ruby,
     },
     registry::{
         challenge::{self, Challenge},
@@ -66,6 +66,19 @@ fn java_archives() {
     seeds("jar", |bytes| {
         let listing = java::read("lib/c-1.2.jar", bytes).unwrap_or_default();
         listing.packages.iter().any(|package| package.name.ends_with("test:c") && package.version == "1.2")
+    });
+}
+
+#[test]
+fn rpm_databases() {
+    for target in ["rpm_bdb", "rpm_ndb", "rpm_sqlite"] {
+        seeds(target, |bytes| {
+            let installed = rpm::read(bytes, |_| ());
+            installed.damage.is_none() && installed.packages.len() == 2
+        });
+    }
+    seeds("rpm_header", |bytes| {
+        rpm::header::Header::parse(bytes).is_ok_and(|header| header.package().is_some())
     });
 }
 

@@ -3,6 +3,8 @@
 //! AlmaLinux writes one advisory with several fixes per package, one for each minor release it was built for. The build is marked
 //! in the release: `1.0.5-18.module_el8.6.0+2867+72759d2f`.
 
+use percent_encoding::percent_decode_str;
+
 use super::Question;
 use crate::index::AffectedEntry;
 use crate::ranges::EventKind;
@@ -75,9 +77,9 @@ fn applicable_minor(installed: Build, fixes: impl Iterator<Item = Build> + Clone
     fixes.clone().filter(|fix| *fix >= installed).min().or_else(|| fixes.max())
 }
 
-/// Whether a label (`nodejs:18:…`, percent-encoded as purls are) can be of the advisory's stream; without a label it can.
+/// Whether a label (`nodejs:18:…`, percent-encoded as far as the purl's writer found it needful) can be of the advisory's stream; without a label it can.
 fn is_stream(label: &str, module: &str) -> bool {
-    let label = label.replace("%3A", ":").replace("%3a", ":");
+    let label = percent_decode_str(label).decode_utf8_lossy();
     let mut parts = label.split(':');
     let (name, stream) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     module.split_once(':').is_none_or(|(of, wanted)| name != of || stream == wanted)
@@ -109,5 +111,16 @@ mod tests {
         assert!(is_stream(label, "nodejs:18"));
         assert!(!is_stream(label, "nodejs:20"));
         assert!(is_stream("", "nodejs:18"));
+    }
+
+    #[test]
+    fn labels_are_read_however_they_are_encoded() {
+        for qualifier in
+            ["rpmmod=c%2B%2B:1%2e0:80:a", "rpmmod=c%2B%2B%3a1.0%3A80", "arch=x&rpmmod=c++:1.0:80#sub/path"]
+        {
+            let purl = format!("pkg:rpm/almalinux/c@1?{qualifier}");
+            assert!(is_stream(label(&purl), "c++:1.0"), "{purl}");
+            assert!(!is_stream(label(&purl), "c++:2.0"), "{purl}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Merged layers → packages, software and what could not be read: the inventory.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use breakwater_core::{
     Digest,
@@ -15,6 +15,7 @@ use crate::{
     contents::software_of_package,
     layer::{
         Evidence, LayerFacts,
+        facts::hash,
         merge::{Merged, merge},
         path::unmerged,
     },
@@ -122,6 +123,7 @@ fn os_packages(merged: &Merged<'_>, os: Option<&OperatingSystem>) -> Vec<Package
         let (format, found) = match file.evidence {
             Evidence::Dpkg(packages) => (Format::Deb, packages),
             Evidence::Apk { packages, .. } => (Format::Apk, packages),
+            Evidence::Rpm { packages, .. } => (Format::Rpm, packages),
             _ => continue,
         };
         let origins = origins(merged, path, file.layer);
@@ -152,7 +154,9 @@ fn origins<'a>(merged: &Merged<'a>, path: &str, top: usize) -> BTreeMap<Key<'a>,
     let mut last: Option<usize> = None;
     for (index, layer) in merged.layers.iter().enumerate().take(top + 1).rev() {
         let packages = match layer.files.get(path).and_then(|facts| facts.evidence.as_ref()) {
-            Some(Evidence::Dpkg(packages) | Evidence::Apk { packages, .. }) => packages,
+            Some(
+                Evidence::Dpkg(packages) | Evidence::Apk { packages, .. } | Evidence::Rpm { packages, .. },
+            ) => packages,
             _ => continue,
         };
         for package in packages {
@@ -202,11 +206,20 @@ fn inside(path: &str, within: &str) -> String {
 
 /// Those of `candidates` that a distribution's package lists as its own.
 fn owned<'a>(merged: &Merged<'a>, candidates: HashSet<&'a str>) -> HashSet<&'a str> {
-    let lists = merged.files.values().filter_map(|file| match file.evidence {
-        Evidence::DpkgFiles(files) | Evidence::Apk { files, .. } => Some(files),
-        _ => None,
-    });
-    lists.flat_map(|files| files.lines()).filter_map(|line| candidates.get(unmerged(line)).copied()).collect()
+    let by_hash: HashMap<u64, &str> = candidates.iter().map(|path| (hash(path), *path)).collect();
+    let mut owned = HashSet::new();
+    for file in merged.files.values() {
+        match file.evidence {
+            Evidence::DpkgFiles(files) | Evidence::Apk { files, .. } => {
+                owned.extend(files.lines().filter_map(|line| candidates.get(unmerged(line)).copied()));
+            }
+            Evidence::Rpm { files, .. } => {
+                owned.extend(files.iter().filter_map(|path| by_hash.get(path).copied()));
+            }
+            _ => {}
+        }
+    }
+    owned
 }
 
 /// A package stands for its program where the program itself was not seen.
@@ -224,7 +237,7 @@ pub(crate) fn add_software_of_packages(software: &mut Vec<Software>, packages: &
 fn unread(merged: &Merged<'_>, languages: &[Told<'_>]) -> Vec<Unanalysed> {
     let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (path, file) in &merged.files {
-        if let Evidence::Unread(reason) = file.evidence {
+        if let Evidence::Unread(reason) | Evidence::Rpm { damage: Some(reason), .. } = file.evidence {
             reasons.entry(reason).or_default().push((*path).to_owned());
         }
     }

@@ -26,6 +26,13 @@ pub enum Evidence {
         /// Paths of the files they own, one a line.
         files: String,
     },
+    Rpm {
+        packages: Vec<OsPackage>,
+        /// Hashes of the paths of the files they own.
+        files: Vec<u64>,
+        /// Why the database says less than it should.
+        damage: Option<String>,
+    },
     /// Paths of the files that one dpkg package owns, one a line.
     DpkgFiles(String),
     Language(Listing),
@@ -44,6 +51,9 @@ impl Evidence {
             Self::Dpkg(packages) => packages.len().saturating_mul(PACKAGE),
             Self::Apk { packages, files } => {
                 packages.len().saturating_mul(PACKAGE).saturating_add(files.len())
+            }
+            Self::Rpm { packages, files, .. } => {
+                packages.len().saturating_mul(PACKAGE).saturating_add(files.len().saturating_mul(8))
             }
             Self::Language(Listing { packages, unread }) => {
                 let within = packages.iter().map(|package| PACKAGE + package.within.len());
@@ -109,7 +119,8 @@ impl LayerFacts {
     }
 }
 
-pub(super) fn hash(path: &str) -> u64 {
+/// Stands for a path where keeping it would cost too much.
+pub(crate) fn hash(path: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     path.hash(&mut hasher);
     hasher.finish()

@@ -3,7 +3,7 @@
 pub mod directory;
 pub mod entry;
 mod error;
-mod facts;
+pub(crate) mod facts;
 mod inflate;
 pub mod merge;
 pub(crate) mod path;

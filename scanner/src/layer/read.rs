@@ -14,7 +14,7 @@ use super::{
     Evidence, Inflated, LayerError, LayerFacts,
     entry::{Entry, Kind},
     facts::hash,
-    path,
+    path::{self, unmerged},
     tar::{Content, Tar},
     want::{Want, want},
 };
@@ -22,7 +22,7 @@ use crate::{
     ScanOptions,
     contents::{self, MinerSearch, Special},
     limits::{MAX_FILE, MAX_KEPT, MAX_LAYER_ENTRIES, MAX_PATH},
-    packages::{apk, dpkg, os_release, program::ProgramSearch},
+    packages::{apk, dpkg, os_release, program::ProgramSearch, rpm},
     secrets::{FoundSecret, SecretSearch},
 };
 
@@ -312,6 +312,20 @@ fn interpret(want: Want, path: &str, bytes: &[u8]) -> Result<Option<Evidence>, S
         Want::ApkInstalled => {
             let (packages, files) = apk::parse_installed(&text());
             Some(Evidence::Apk { packages, files })
+        }
+        Want::Rpm => {
+            let mut files = Vec::new();
+            let rpm::Installed { packages, damage } =
+                rpm::read(bytes, |path| files.push(hash(unmerged(path))));
+            files.shrink_to_fit();
+            Some(Evidence::Rpm { packages, files, damage: damage.map(|damage| damage.to_string()) })
+        }
+        Want::RpmLog if bytes.is_empty() => None,
+        Want::RpmLog => {
+            return Err(
+                "changes to the rpm database that were not finished: run `rpm --rebuilddb` in the image"
+                    .into(),
+            );
         }
         Want::Language(family) => {
             Some(family.read(path, bytes)?).filter(|found| !found.is_empty()).map(Evidence::Language)

@@ -1,6 +1,9 @@
 //! Which files of an image are read, by their path alone.
 
-use crate::{limits::MAX_FILE, packages::Family};
+use crate::{
+    limits::{MAX_FILE, MAX_RPM_DATABASE},
+    packages::Family,
+};
 
 /// What a file is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,19 +14,24 @@ pub(crate) enum Want {
     /// The files of one dpkg package.
     DpkgFiles,
     ApkInstalled,
+    /// An rpm database, in any of its formats.
+    Rpm,
+    /// What SQLite has not yet put into an rpm database.
+    RpmLog,
     /// Packages of a language.
     Language(Family),
     /// Known to hold packages, and not read: the reason for `unanalysed`.
     Unread(&'static str),
 }
 
-const RPM: &str = "rpm package databases are not read";
+const MANIFEST: &str = "rpm's list in images without rpm is not read";
 
 impl Want {
     /// The largest such file that is read, in bytes.
     pub(super) fn bound(self) -> u64 {
         match self {
             Self::Language(family) => family.bound(),
+            Self::Rpm => MAX_RPM_DATABASE,
             _ => MAX_FILE,
         }
     }
@@ -38,6 +46,10 @@ fn by_place(path: &str) -> Option<Want> {
         "etc/os-release" | "usr/lib/os-release" => Want::OsRelease,
         "etc/apk/repositories" => Want::AlpineRepositories,
         "var/lib/dpkg/status" => Want::DpkgStatus,
+        // Azure Linux's images without rpm.
+        "var/lib/rpmmanifest/container-manifest-1" | "var/lib/rpmmanifest/container-manifest-2" => {
+            Want::Unread(MANIFEST)
+        }
         "lib/apk/db/installed" | "usr/lib/apk/db/installed" => Want::ApkInstalled,
         _ => {
             if let Some(file) = path.strip_prefix("var/lib/dpkg/status.d/") {
@@ -49,7 +61,11 @@ fn by_place(path: &str) -> Option<Want> {
             let file = ["var/lib/rpm/", "usr/lib/sysimage/rpm/", "usr/share/rpm/"]
                 .iter()
                 .find_map(|directory| path.strip_prefix(directory))?;
-            return matches!(file, "Packages" | "Packages.db" | "rpmdb.sqlite").then_some(Want::Unread(RPM));
+            match file {
+                "Packages" | "Packages.db" | "rpmdb.sqlite" => Want::Rpm,
+                "rpmdb.sqlite-wal" | "rpmdb.sqlite-journal" => Want::RpmLog,
+                _ => return None,
+            }
         }
     })
 }
@@ -84,7 +100,13 @@ mod tests {
                 Some(Want::Language(Family::PythonMetadata)),
             ),
             ("METADATA", None),
-            ("var/lib/rpm/rpmdb.sqlite", Some(Want::Unread(RPM))),
+            ("var/lib/rpm/rpmdb.sqlite", Some(Want::Rpm)),
+            ("usr/lib/sysimage/rpm/Packages.db", Some(Want::Rpm)),
+            ("usr/share/rpm/Packages", Some(Want::Rpm)),
+            ("var/lib/rpm/rpmdb.sqlite-wal", Some(Want::RpmLog)),
+            ("var/lib/rpm/rpmdb.sqlite-shm", None),
+            ("var/lib/rpm/Name", None),
+            ("var/lib/rpmmanifest/container-manifest-2", Some(Want::Unread(MANIFEST))),
             (
                 "usr/lib/ruby/specifications/default/json-2.6.1.gemspec",
                 Some(Want::Language(Family::GemSpecification)),

@@ -51,6 +51,7 @@ fn empty() -> OsPackage {
         architecture: String::new(),
         source: None,
         licenses: Vec::new(),
+        module: String::new(),
     }
 }
 

@@ -55,6 +55,7 @@ fn package(paragraph: &str) -> Option<OsPackage> {
         version: package_version,
         source,
         licenses: Vec::new(),
+        module: String::new(),
     })
 }
 

@@ -17,6 +17,7 @@ pub mod os_release;
 pub mod program;
 mod purl;
 pub mod python;
+pub mod rpm;
 pub mod ruby;
 
 pub use family::Family;
@@ -35,6 +36,8 @@ pub struct OsPackage {
     pub architecture: String,
     pub source: Option<SourcePackage>,
     pub licenses: Vec<String>,
+    /// The label of the module it was built in (`nodejs:18:8060020230306170042:ad008a3a`, Fedora modularity); empty outside of rpm.
+    pub module: String,
 }
 
 /// A package of a language's own package manager.
