@@ -66,6 +66,10 @@ pub const MAX_RPM_HEADER: usize = 16 << 20;
 pub const MAX_OWNED_PATHS: usize = 128 << 20;
 /// The most bytes of facts kept per layer until all layers are merged.
 pub const MAX_KEPT: usize = 48 << 20;
+/// The largest table of a package in a lock file of TOML, in bytes.
+pub const MAX_LOCK_ENTRY: usize = 256 << 10;
+/// The largest lock file, in bytes.
+pub const MAX_LOCK: usize = 8 << 20;
 /// The largest embedded Go module list, in bytes.
 pub const MAX_BUILD_INFO: usize = 4 << 20;
 /// The largest zstd window, as a power of two: the decoder allocates that much.
@@ -92,6 +96,8 @@ pub const MAX_CONFIG_TEXT: usize = 512;
 pub const MAX_CONFIG_ITEMS: usize = 128;
 /// The most licences of one package.
 pub const MAX_LICENSES: usize = 16;
+/// The longest licence statement, in characters.
+pub const MAX_LICENSE: usize = 1_024;
 /// The longest chain of links followed.
 pub const MAX_LINKS: usize = 8;
 

@@ -124,6 +124,48 @@ async fn an_archive_of_a_distribution_package_is_that_package_with_all_that_lies
 }
 
 #[tokio::test]
+async fn lock_files_tell_of_what_is_not_seen_installed() {
+    let package = |name: &str| format!(r#"{{"name":"{name}","version":"1.0.0"}}"#).into_bytes();
+    let lock =
+        br#"{"packages":{"node_modules/a":{"version":"1.0.0"},"node_modules/dev":{"version":"1.0.0"}}}"#;
+    let layers = [tar(&[
+        ("tree/package-lock.json", lock),
+        ("tree/node_modules/a/package.json", &package("a")),
+        ("bundled/package-lock.json", lock),
+        ("srv/requirements.txt", b"six==1.16.0\n"),
+        ("broken/composer.lock", b"{"),
+    ])];
+    let inventory = inventory(&layers).await;
+    let found: Vec<_> = inventory.packages.iter().map(|p| (p.name.as_str(), p.path.as_str())).collect();
+    assert_eq!(
+        found,
+        [
+            ("a", "tree/node_modules/a/package.json"),
+            ("dev", "bundled/package-lock.json"),
+            ("six", "srv/requirements.txt")
+        ]
+    );
+    assert_eq!(inventory.unanalysed.len(), 1);
+    assert_eq!(inventory.unanalysed[0].path, "broken/composer.lock");
+}
+
+#[tokio::test]
+async fn debian_licences_come_from_copyright_files() {
+    let layers = [tar(&[
+        DEBIAN,
+        ("var/lib/dpkg/status", &status(&[("bash", "5"), ("gcc", "12"), ("libgcc", "12"), ("lost", "1")])),
+        ("usr/share/doc/bash/copyright", b"Format: x\n\nFiles: *\nLicense: GPL-3+\n"),
+        ("usr/share/doc/gcc/copyright", b"see /usr/share/common-licenses/GPL-3, or any later version\n"),
+        ("usr/share/doc/libgcc->gcc", b""),
+        ("usr/share/doc/lost/copyright->../nowhere/copyright", b""),
+    ])];
+    let inventory = inventory(&layers).await;
+    let licenses: Vec<_> = inventory.packages.iter().map(|p| p.licenses.join(", ")).collect();
+    assert_eq!(licenses, ["GPL-3.0-or-later", "GPL-3.0-or-later", "GPL-3.0-or-later", ""]);
+    assert!(inventory.unanalysed.is_empty(), "{:?}", inventory.unanalysed);
+}
+
+#[tokio::test]
 async fn what_is_not_read_is_said() {
     let layers = [tar(&[
         ("var/lib/rpm/rpmdb.sqlite", b"SQLite format 3\0"),

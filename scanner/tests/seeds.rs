@@ -1,5 +1,5 @@
 //! The fuzz targets' seeds, in every test run: nothing panics, and those named `good-…` are understood.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 use std::{fs, io::Cursor, path::Path};
 
@@ -14,7 +14,10 @@ use breakwater_scanner::{
     layer::{ExpectedLayer, LayerError, read_layer},
     packages::{
         LanguagePackage, PackageUrl, apk, auditable, composer, conda, cran, dotnet, dpkg,
-        gobuild::BuildInfoSearch, java, rpm, ruby,
+        gobuild::BuildInfoSearch, java,
+        license::{copyright, is_spdx, spdx},
+        locks::Lock,
+        rpm, ruby,
     },
     registry::{
         challenge::{self, Challenge},
@@ -105,6 +108,34 @@ fn build_information() {
             }
         }
         search.finish(Some(program)).packages.iter().any(|package| package.name == "x.test/c")
+    });
+}
+
+#[test]
+fn lock_files() {
+    let is_read = |lock: Lock, text: &str| lock.read(text).is_ok_and(|packages| !packages.is_empty());
+    for (target, lock) in [
+        ("yarn", Lock::Yarn),
+        ("bun", Lock::Bun),
+        ("gemfile", Lock::Gemfile),
+        ("requirements", Lock::Requirements),
+        ("gomod", Lock::GoModule),
+        ("mix", Lock::Mix),
+        ("gradle", Lock::Gradle),
+    ] {
+        seeds(target, |bytes| is_read(lock, text(bytes)));
+    }
+    seeds("locks", |bytes| {
+        let (format, lock) = bytes.split_first().unwrap();
+        is_read(Lock::ALL[usize::from(format - b'a')], text(lock))
+    });
+}
+
+#[test]
+fn licenses() {
+    seeds("license", |bytes| {
+        let found = [spdx(text(bytes)), copyright(text(bytes))].concat();
+        found.iter().any(|license| is_spdx(license))
     });
 }
 

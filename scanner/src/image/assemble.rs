@@ -10,7 +10,7 @@ use breakwater_core::{
     },
 };
 
-use super::{ImageDescription, bound::bound};
+use super::{ImageDescription, bound::bound, locked::Installed};
 use crate::{
     contents::software_of_package,
     layer::{
@@ -50,6 +50,7 @@ pub fn assemble(identity: &Identity, description: &ImageDescription, layers: &[L
     }));
     let mut secrets = description.secrets.clone();
     secrets.extend(merged.secrets.iter().cloned());
+    packages.extend(locked_packages(&merged));
     let mut unanalysed = merged.unanalysed.clone();
     unanalysed.extend(unread(&merged, &languages));
     let mut inventory = Inventory {
@@ -133,12 +134,21 @@ fn os_packages(merged: &Merged<'_>, os: Option<&OperatingSystem>) -> Vec<Package
             ecosystem: ecosystem.clone(),
             purl: package_url(format, os, package),
             source: package.source.clone(),
-            licenses: package.licenses.clone(),
+            licenses: licenses(merged, package),
             layer: merged.digest(origins.get(&key(package)).copied().unwrap_or(file.layer)).cloned(),
             path: (*path).to_owned(),
         }));
     }
     out
+}
+
+/// What the package says, or its copyright file where it says nothing (dpkg).
+fn licenses(merged: &Merged<'_>, package: &OsPackage) -> Vec<String> {
+    let file = || merged.files.get(format!("usr/share/doc/{}/copyright", package.name).as_str());
+    match package.licenses.is_empty().then(file).flatten().map(|file| file.evidence) {
+        Some(Evidence::Copyright(licenses)) => licenses.clone(),
+        _ => package.licenses.clone(),
+    }
 }
 
 type Key<'a> = (&'a str, &'a str, &'a str);
@@ -184,6 +194,27 @@ fn languages<'a>(merged: &Merged<'a>) -> Vec<Told<'a>> {
     };
     let owned = owned(merged, found().map(|(path, ..)| unmerged(path)).collect());
     found().filter(|(path, ..)| !owned.contains(unmerged(path))).collect()
+}
+
+/// What lock files name and is not known to be installed, or to have been left out.
+fn locked_packages(merged: &Merged<'_>) -> Vec<Package> {
+    let files = || merged.files.iter().map(|(path, file)| (*path, file.layer, file.evidence));
+    let installed = Installed::of(files().filter_map(|(path, _, evidence)| match evidence {
+        Evidence::Language(listing) => Some((path, listing.packages.as_slice())),
+        _ => None,
+    }));
+    let locks = files().filter_map(|(path, layer, evidence)| match evidence {
+        Evidence::Locked(lock, packages) => Some((path, layer, *lock, packages)),
+        _ => None,
+    });
+    let remaining = locks.filter(|(path, _, lock, packages)| !installed.has_tree(path, *lock, packages));
+    remaining
+        .flat_map(|(path, layer, lock, packages)| {
+            packages.iter().map(move |package| (path, layer, lock, package))
+        })
+        .filter(|(.., lock, package)| !installed.outdoes(*lock, package))
+        .map(|(path, layer, _, package)| listed(package, path, merged.digest(layer)))
+        .collect()
 }
 
 fn listed(package: &LanguagePackage, path: &str, layer: Option<&Digest>) -> Package {

@@ -6,6 +6,7 @@ pub mod base;
 pub(crate) mod bound;
 pub mod config;
 pub mod local;
+mod locked;
 pub mod manifest;
 mod origin;
 mod pull;

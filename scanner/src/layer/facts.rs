@@ -10,7 +10,7 @@ use breakwater_core::{
 
 use crate::{
     contents::Special,
-    packages::{Listing, OsPackage},
+    packages::{LanguagePackage, Listing, OsPackage, locks::Lock},
     secrets::FoundSecret,
 };
 
@@ -33,9 +33,13 @@ pub enum Evidence {
         /// Why the database says less than it should.
         damage: Option<String>,
     },
+    /// The licences of one dpkg package.
+    Copyright(Vec<String>),
     /// Paths of the files that one dpkg package owns, one a line.
     DpkgFiles(String),
     Language(Listing),
+    /// What a lock file names, and the format.
+    Locked(Lock, Vec<LanguagePackage>),
     /// A hard or symbolic link to this path.
     Link(String),
     /// Holds packages that are not read, and why.
@@ -58,6 +62,10 @@ impl Evidence {
             Self::Language(Listing { packages, unread }) => {
                 let within = packages.iter().map(|package| PACKAGE + package.within.len());
                 within.chain(unread.iter().map(|item| item.path.len() + item.reason.len())).sum()
+            }
+            Self::Locked(_, packages) => packages.len().saturating_mul(PACKAGE),
+            Self::Copyright(licenses) => {
+                licenses.iter().map(|license| license.len().saturating_add(24)).sum()
             }
             Self::DpkgFiles(text) | Self::Link(text) | Self::Unread(text) => text.len(),
         }

@@ -22,7 +22,7 @@ use crate::{
     ScanOptions,
     contents::{self, MinerSearch, Special},
     limits::{MAX_FILE, MAX_KEPT, MAX_LAYER_ENTRIES, MAX_PATH},
-    packages::{apk, dpkg, os_release, program::ProgramSearch, rpm},
+    packages::{Family, apk, dpkg, license, os_release, program::ProgramSearch, rpm},
     secrets::{FoundSecret, SecretSearch},
 };
 
@@ -159,6 +159,10 @@ impl Reading {
             }
             (Some(_), Kind::HardLink) => {
                 self.keep(&entry.path, Evidence::Link(path::normalise(&entry.target)));
+            }
+            (Some(Want::Copyright), Kind::SymbolicLink) => {
+                let (path, target) = license::linked(&entry.path, path::follow(&entry.path, &entry.target));
+                self.keep(&path, Evidence::Link(target));
             }
             (Some(_), Kind::SymbolicLink) => {
                 self.keep(&entry.path, Evidence::Link(path::follow(&entry.path, &entry.target)));
@@ -309,6 +313,9 @@ fn interpret(want: Want, path: &str, bytes: &[u8]) -> Result<Option<Evidence>, S
         Want::AlpineRepositories => os_release::alpine_branch(&text()).map(Evidence::AlpineBranch),
         Want::DpkgStatus => Some(Evidence::Dpkg(dpkg::parse_status(&text()))),
         Want::DpkgFiles => Some(Evidence::DpkgFiles(dpkg::parse_files(&text()))),
+        Want::Copyright => {
+            Some(license::copyright(&text())).filter(|found| !found.is_empty()).map(Evidence::Copyright)
+        }
         Want::ApkInstalled => {
             let (packages, files) = apk::parse_installed(&text());
             Some(Evidence::Apk { packages, files })
@@ -328,7 +335,11 @@ fn interpret(want: Want, path: &str, bytes: &[u8]) -> Result<Option<Evidence>, S
             );
         }
         Want::Language(family) => {
-            Some(family.read(path, bytes)?).filter(|found| !found.is_empty()).map(Evidence::Language)
+            let found = Some(family.read(path, bytes)?).filter(|found| !found.is_empty());
+            found.map(|found| match family {
+                Family::Lock(lock) => Evidence::Locked(lock, found.packages),
+                _ => Evidence::Language(found),
+            })
         }
         Want::Unread(reason) => Some(Evidence::Unread(reason.to_owned())),
     })

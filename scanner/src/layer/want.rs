@@ -18,6 +18,8 @@ pub(crate) enum Want {
     Rpm,
     /// What SQLite has not yet put into an rpm database.
     RpmLog,
+    /// The licences of one dpkg package.
+    Copyright,
     /// Packages of a language.
     Language(Family),
     /// Known to hold packages, and not read: the reason for `unanalysed`.
@@ -58,6 +60,11 @@ fn by_place(path: &str) -> Option<Want> {
             if let Some(file) = path.strip_prefix("var/lib/dpkg/info/") {
                 return file.ends_with(".list").then_some(Want::DpkgFiles);
             }
+            if let Some(document) = path.strip_prefix("usr/share/doc/") {
+                // The directory itself, too: it may be a link to another package's.
+                let package = document.strip_suffix("/copyright").unwrap_or(document);
+                return (!package.contains('/')).then_some(Want::Copyright);
+            }
             let file = ["var/lib/rpm/", "usr/lib/sysimage/rpm/", "usr/share/rpm/"]
                 .iter()
                 .find_map(|directory| path.strip_prefix(directory))?;
@@ -84,6 +91,8 @@ mod tests {
             ("var/lib/dpkg/info/bash.list", Some(Want::DpkgFiles)),
             ("var/lib/dpkg/info/bash.postinst", None),
             ("var/lib/dpkg/status-old", None),
+            ("usr/share/doc/bash/copyright", Some(Want::Copyright)),
+            ("usr/share/doc/bash/examples/copyright", None),
             ("lib/apk/db/installed", Some(Want::ApkInstalled)),
             ("usr/lib/apk/db/installed", Some(Want::ApkInstalled)),
             ("app/node_modules/left-pad/package.json", Some(Want::Language(Family::NpmPackage))),

@@ -2,7 +2,7 @@
 
 use breakwater_core::inventory::{MAX_PACKAGES, SourcePackage};
 
-use super::{OsPackage, name, version};
+use super::{OsPackage, license, name, version};
 
 /// The packages, and the paths of the files they own, one a line.
 pub fn parse_installed(text: &str) -> (Vec<OsPackage>, String) {
@@ -20,7 +20,7 @@ pub fn parse_installed(text: &str) -> (Vec<OsPackage>, String) {
                 "P" => package.name = name(value),
                 "V" => package.version = version(value),
                 "A" => package.architecture = name(value),
-                "L" if !value.trim().is_empty() => package.licenses = vec![name(value)],
+                "L" => package.licenses = license::spdx(value),
                 "o" => origin = value,
                 "F" => directory = value,
                 "R" => {

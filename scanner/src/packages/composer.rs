@@ -1,10 +1,9 @@
 //! Composer: `vendor/composer/installed.json`, a list of packages (version 1) or an object that holds it (version 2).
 
 use serde::Deserialize;
-use serde_json::Value;
 
-use super::{LanguagePackage, name, purl::purl, version};
-use crate::limits::{MAX_LICENSES, MAX_LISTED};
+use super::{LanguagePackage, license::Stated, name, purl::purl, version};
+use crate::limits::MAX_LISTED;
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -20,7 +19,7 @@ struct Package {
     #[serde(default)]
     version: String,
     #[serde(default)]
-    license: Value,
+    license: Stated,
 }
 
 /// The packages that are installed.
@@ -37,22 +36,21 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<LanguagePackage>, String> {
     Ok(packages.iter().filter_map(listed).collect())
 }
 
+/// Versions are tags, mostly with a `v` that advisories leave out.
+pub(super) fn released(tag: &str) -> &str {
+    let tag = tag.trim();
+    let is_numbered = tag.get(1..).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    tag.strip_prefix(['v', 'V']).filter(|_| is_numbered).unwrap_or(tag)
+}
+
 fn listed(package: &Package) -> Option<LanguagePackage> {
-    // Packagist's names have no case; versions are tags, mostly with a `v` that advisories leave out.
+    // Packagist's names have no case.
     let name = name(&package.name).to_lowercase();
-    let stated = package.version.trim();
-    let is_numbered = stated.get(1..).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    let version = version(stated.strip_prefix(['v', 'V']).filter(|_| is_numbered).unwrap_or(stated));
+    let version = version(released(&package.version));
     if name.is_empty() || version.is_empty() {
         return None;
     }
-    let licenses = match &package.license {
-        Value::String(one) => vec![self::name(one)],
-        Value::Array(all) => {
-            all.iter().filter_map(Value::as_str).map(self::name).take(MAX_LICENSES).collect()
-        }
-        _ => Vec::new(),
-    };
+    let licenses = package.license.licenses();
     let purl = purl("composer", &name, &version, &[]);
     Some(LanguagePackage { ecosystem: "Packagist", name, version, purl, licenses, within: String::new() })
 }
@@ -81,7 +79,7 @@ mod tests {
             );
             assert_eq!(
                 (found[0].licenses.as_slice(), found[2].licenses.as_slice()),
-                (&["MIT".to_owned()][..], &["GPL".to_owned()][..])
+                (&["MIT".to_owned()][..], &["GPL-1.0-or-later".to_owned()][..])
             );
         }
     }

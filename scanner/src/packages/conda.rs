@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{LanguagePackage, name, purl::purl, version};
+use super::{LanguagePackage, license, name, purl::purl, version};
 
 #[derive(Deserialize)]
 struct Record {
@@ -26,7 +26,7 @@ pub fn parse(bytes: &[u8]) -> Result<LanguagePackage, String> {
     let (name, version) = (name(&record.name), version(&record.version));
     let [build, subdir] = [record.build, record.subdir].map(|text| self::name(&text));
     let purl = purl("conda", &name, &version, &[("build", &build), ("subdir", &subdir)]);
-    let licenses = record.license.as_deref().map(self::name).into_iter().collect();
+    let licenses = record.license.as_deref().map(license::spdx).unwrap_or_default();
     Ok(LanguagePackage { ecosystem: "conda", name, version, purl, licenses, within: String::new() })
 }
 

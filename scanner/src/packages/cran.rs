@@ -1,6 +1,6 @@
 //! R: the `DESCRIPTION` of an installed package.
 
-use super::{LanguagePackage, name, purl::purl, version};
+use super::{LanguagePackage, license, name, purl::purl, version};
 
 /// The package that `text` describes; `None` for sources that are not installed and for what is part of R itself.
 #[must_use]
@@ -17,7 +17,7 @@ pub fn parse(text: &str) -> Option<LanguagePackage> {
         return None;
     }
     let (name, version) = (name(field("Package")?), version(field("Version")?));
-    let licenses = field("License").map(super::name).into_iter().collect();
+    let licenses = field("License").map(license::spdx).unwrap_or_default();
     let purl = purl("cran", &name, &version, &[]);
     Some(LanguagePackage { ecosystem: "CRAN", name, version, purl, licenses, within: String::new() })
 }

@@ -2,7 +2,7 @@
 
 use std::str::from_utf8;
 
-use super::{Listing, composer, conda, cran, dotnet, java, npm, python, ruby};
+use super::{Listing, composer, conda, cran, dotnet, java, locks::Lock, npm, python, ruby};
 use crate::limits::{MAX_ARCHIVE, MAX_FILE};
 
 /// A kind of file that lists packages of a language.
@@ -16,6 +16,8 @@ pub enum Family {
     DotnetDependencies,
     CondaRecord,
     RDescription,
+    /// What was to be installed, which need not be there.
+    Lock(Lock),
 }
 
 impl Family {
@@ -33,11 +35,9 @@ impl Family {
             _ if directory.ends_with("conda-meta") && name.ends_with(".json") => Some(Self::CondaRecord),
             _ if name.ends_with(".deps.json") => Some(Self::DotnetDependencies),
             _ if java::is_archive(name) => Some(Self::JavaArchive),
-            _ => match name.rsplit_once('.')?.1 {
-                "egg-info" => Some(Self::PythonMetadata),
-                "gemspec" => is_gem_directory(directory).then_some(Self::GemSpecification),
-                _ => None,
-            },
+            _ if name.ends_with(".egg-info") => Some(Self::PythonMetadata),
+            _ if name.ends_with(".gemspec") => is_gem_directory(directory).then_some(Self::GemSpecification),
+            _ => Lock::of(path).map(Self::Lock),
         }
     }
 
@@ -67,6 +67,7 @@ impl Family {
             Self::DotnetDependencies => dotnet::parse(bytes)?,
             Self::NpmPackage => npm::parse(bytes)?.into_iter().collect(),
             Self::PythonMetadata => python::parse(&text()).into_iter().collect(),
+            Self::Lock(lock) => lock.read(&text())?,
         };
         Ok(packages.into())
     }

@@ -1,10 +1,8 @@
 //! npm: the `package.json` of an installed package.
 
 use serde::Deserialize;
-use serde_json::Value;
 
-use super::{LanguagePackage, name, purl::purl, version};
-use crate::limits::MAX_LICENSES;
+use super::{LanguagePackage, license::Stated, name, purl::purl, version};
 
 #[derive(Deserialize)]
 struct Package {
@@ -13,9 +11,9 @@ struct Package {
     #[serde(default)]
     version: Option<String>,
     #[serde(default)]
-    license: Value,
+    license: Stated,
     #[serde(default)]
-    licenses: Value,
+    licenses: Stated,
 }
 
 /// The package that `bytes` describe; `None` if they name none (a workspace's or a module type's marker).
@@ -33,20 +31,9 @@ pub fn parse(bytes: &[u8]) -> Result<Option<LanguagePackage>, String> {
     if name.is_empty() || version.is_empty() {
         return Ok(None);
     }
-    let mut licenses = licenses(&package.license);
-    licenses.extend(self::licenses(&package.licenses));
-    licenses.truncate(MAX_LICENSES);
+    let licenses = package.license.and(package.licenses).licenses();
     let purl = purl("npm", &name, &version, &[]);
     Ok(Some(LanguagePackage { ecosystem: "npm", name, version, purl, licenses, within: String::new() }))
-}
-
-/// A string, an object with `type`, or a list of those.
-fn licenses(value: &Value) -> Vec<String> {
-    let one = |value: &Value| value.as_str().or_else(|| value.get("type")?.as_str()).map(name);
-    match value {
-        Value::Array(items) => items.iter().filter_map(one).collect(),
-        other => one(other).into_iter().collect(),
-    }
 }
 
 #[cfg(test)]
@@ -65,7 +52,7 @@ mod tests {
         assert_eq!(package.licenses, ["MIT"]);
         let old =
             read(r#"{"name":"x","version":"1","licenses":[{"type":"BSD"},"MIT"],"license":{"type":"ISC"}}"#);
-        assert_eq!(old.unwrap().licenses, ["ISC", "BSD", "MIT"]);
+        assert_eq!(old.unwrap().licenses, ["ISC", "BSD-3-Clause", "MIT"]);
     }
 
     #[test]

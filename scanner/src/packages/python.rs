@@ -1,6 +1,6 @@
 //! Python: the core metadata of an installed distribution (`*.dist-info/METADATA`, `*.egg-info`).
 
-use super::{LanguagePackage, name, purl::purl, version};
+use super::{LanguagePackage, license, name, purl::purl, version};
 
 /// The distribution that the metadata describe, under its normalised name; `None` if they lack a name or a version.
 pub fn parse(text: &str) -> Option<LanguagePackage> {
@@ -14,10 +14,23 @@ pub fn parse(text: &str) -> Option<LanguagePackage> {
     };
     let name = normalise(&name(header("Name")?));
     let version = version(header("Version")?);
-    let is_known = |license: &&str| !license.eq_ignore_ascii_case("unknown");
-    let license = header("License-Expression").or_else(|| header("License").filter(is_known));
+    let stated = |wanted: &str| header(wanted).map(license::spdx).filter(|licenses| !licenses.is_empty());
+    let classified = || {
+        let classifiers = headers().filter_map(|line| line.strip_prefix("Classifier: License :: "));
+        // "OSI Approved" alone says nothing.
+        let names =
+            classifiers.filter_map(|path| path.rsplit(" :: ").next()).filter(|name| *name != "OSI Approved");
+        license::of_statements(names)
+    };
+    // Free text in `License` says less than the classifiers' fixed words.
+    let is_plain = |licenses: &Vec<String>| licenses.iter().all(|license| license::is_spdx(license));
+    let free = || stated("License");
+    let licenses = stated("License-Expression")
+        .or_else(|| free().filter(is_plain))
+        .or_else(|| Some(classified()).filter(|licenses| !licenses.is_empty()))
+        .or_else(free)
+        .unwrap_or_default();
     let purl = purl("pypi", &name, &version, &[]);
-    let licenses = license.map(super::name).into_iter().collect();
     Some(LanguagePackage { ecosystem: "PyPI", name, version, purl, licenses, within: String::new() })
 }
 
@@ -50,6 +63,10 @@ mod tests {
     #[test]
     fn needs_name_and_version() {
         assert_eq!(parse("Name: x\n\nVersion: 1\n"), None);
+        let classified = parse(
+            "Name: x\nVersion: 1\nLicense: see file\nClassifier: License :: OSI Approved\nClassifier: License :: OSI Approved :: MIT License\n",
+        );
+        assert_eq!(classified.unwrap().licenses, ["MIT"]);
         assert_eq!(parse(""), None);
         assert!(parse("Name: x\nVersion: 1\nLicense: UNKNOWN\n").unwrap().licenses.is_empty());
     }

@@ -3,8 +3,7 @@
 //! A specification is a Ruby program; RubyGems writes those of installed gems itself, always in the same form, with a comment that it
 //! reads without running the rest (`Gem::StubSpecification`). What was written by hand states name and version as plain assignments.
 
-use super::{LanguagePackage, name, purl::purl, version};
-use crate::limits::MAX_LICENSES;
+use super::{LanguagePackage, license, name, purl::purl, version};
 
 /// The gem that `text`, the file called `file`, specifies; `None` if neither names one.
 #[must_use]
@@ -60,9 +59,9 @@ fn string(text: &str) -> Option<&str> {
 fn licenses(text: &str) -> Vec<String> {
     let one = || value(text, "license").and_then(string);
     let Some(list) = value(text, "licenses").and_then(|list| list.strip_prefix('[')?.split_once(']')) else {
-        return one().map(name).into_iter().collect();
+        return license::of_statements(one());
     };
-    list.0.split(',').filter_map(|item| string(item.trim())).map(name).take(MAX_LICENSES).collect()
+    license::of_statements(list.0.split(',').filter_map(|item| string(item.trim())))
 }
 
 #[cfg(test)]

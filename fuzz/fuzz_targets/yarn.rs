@@ -1,0 +1,6 @@
+#![no_main]
+use breakwater_scanner::packages::locks::Lock;
+
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    let _ = Lock::Yarn.read(text);
+});
