@@ -3,6 +3,7 @@
 //! Everything here is pure: no Kubernetes, no I/O, no clock, no randomness. Time is an argument.
 
 pub mod digest;
+pub mod end_of_life;
 pub mod finding;
 pub mod glob;
 pub mod inventory;
@@ -19,6 +20,7 @@ pub mod severity;
 pub mod workload;
 
 pub use digest::Digest;
+pub use end_of_life::end_of_life;
 pub use finding::{AffectedPackage, Finding, SeverityCounts};
 pub use inventory::Inventory;
 pub use platform::Platform;
