@@ -14,7 +14,8 @@ use breakwater_scanner::{
     layer::{ExpectedLayer, LayerError, read_layer},
     packages::{
         LanguagePackage, PackageUrl, apk, auditable, composer, conda, cran, dotnet, dpkg,
-        gobuild::BuildInfoSearch, java,
+        gobuild::BuildInfoSearch,
+        java,
         license::{copyright, is_spdx, spdx},
         locks::Lock,
         rpm, ruby,
