@@ -224,6 +224,8 @@ proptest! {
         let least = fix_plan(&index, &inventory, &matches, Some(&judge));
         prop_assert!(least.upgrades.len() <= plan.upgrades.len());
         let all = judge(&plan.after, &plan.matches).compliance;
-        prop_assert_eq!(least.verdict.map(|verdict| verdict.compliance), Some(all), "fewer upgrades, the same verdict");
+        let fewer = least.verdict.map(|verdict| verdict.compliance);
+        // A later version may bring what no upgrade mends: then leaving it alone is better than upgrading everything.
+        prop_assert!(fewer == Some(all) || fewer == Some(Compliance::Compliant), "{fewer:?} with fewer upgrades, {all:?} with all");
     }
 }
