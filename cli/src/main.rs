@@ -48,11 +48,13 @@ async fn run_until_interrupted(command: Command) -> anyhow::Result<ExitCode> {
         return run(Command::Db(Db::Sync(arguments))).await;
     }
     tokio::select! {
-        ended = run(command) => ended,
+        // The handler is there before anything is asked of anybody.
+        biased;
         _ = tokio::signal::ctrl_c() => {
             eprintln!("breakwater: interrupted");
             Ok(ExitCode::from(INTERRUPTED))
         }
+        ended = run(command) => ended,
     }
 }
 

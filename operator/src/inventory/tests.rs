@@ -411,8 +411,9 @@ async fn an_index_is_fetched_by_revision_and_taken_only_if_it_is_the_one_announc
     let server = Server { index, asked: Arc::default() };
     let router = Router::new().route("/v1/index", get(serve)).with_state(server.clone());
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    super::fetch::spawn(&story.images);
+    // Before anything is fetched: a problem that nobody listens to is one that this test would miss.
     let mut changed = story.images.changed();
+    super::fetch::spawn(&story.images);
     let mut problems = Vec::new();
     let state = loop {
         tokio::time::timeout(Duration::from_secs(40), changed.changed()).await.unwrap().unwrap();
