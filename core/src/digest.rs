@@ -1,5 +1,6 @@
 use std::{fmt, str::FromStr};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -37,6 +38,18 @@ impl Digest {
     #[must_use]
     pub fn short(&self) -> String {
         self.hex().chars().take(12).collect()
+    }
+
+    /// The hash alone in 43 characters, for places that hold thousands (RFC 4648, section 5, without padding).
+    #[must_use]
+    pub fn compact(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// What [`Self::compact`] wrote.
+    #[must_use]
+    pub fn from_compact(text: &str) -> Option<Self> {
+        Some(Self(URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?))
     }
 
     #[must_use]

@@ -18,7 +18,11 @@ pub const INTAKE_AUDIENCE: &str = "breakwater-intake";
 /// The largest manifest or index accepted, in bytes (distribution-spec recommends 4 MiB).
 pub const MAX_MANIFEST: usize = 4 << 20;
 /// The most images one Job is asked about.
-pub const MAX_IMAGES: usize = 100;
+pub const MAX_IMAGES: usize = 500;
+/// The most pods that share one Job's images.
+pub const MAX_SHARDS: u32 = 8;
+/// The largest listing, in bytes of JSON: it lies in one annotation, beside a word about every image (256 KiB in all).
+pub const MAX_LISTING: usize = 64 << 10;
 
 /// The most mirrors of one registry.
 pub const MAX_MIRRORS: usize = 8;
@@ -39,6 +43,8 @@ pub mod pod {
 
 /// `POST`: a Job that was asked about repositories says which images it found. Before any offer.
 pub const LISTING_PATH: &str = "/v1/listing";
+/// `POST`: a Job that was asked about repositories says what a tag names now; if all of that is known, nothing needs to be fetched.
+pub const TAG_PATH: &str = "/v1/tag";
 /// `POST`: a Job offers the manifest bytes it fetched; the answer says which inventories are wanted.
 pub const OFFER_PATH: &str = "/v1/offer";
 /// `POST`, body zstd-compressed JSON: an inventory.
@@ -60,6 +66,9 @@ pub struct Question {
     /// The most images of `repositories` that are scanned, at most [`MAX_IMAGES`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub max_images: u32,
+    /// How many pods share the images of `repositories`, each taking its block of the list; 1 to [`MAX_SHARDS`].
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub shards: u32,
     /// Platforms to scan; an image without one of them reports that.
     pub platforms: Vec<Platform>,
     pub registry: RegistryAccess,
@@ -88,11 +97,36 @@ impl Question {
         self.images.first().cloned().or_else(|| self.repositories.first().map(RepositoryQuestion::reference))
     }
 
+    /// The pods that share its images.
+    #[must_use]
+    pub fn shards(&self) -> u32 {
+        if self.repositories.is_empty() { 1 } else { self.shards.clamp(1, MAX_SHARDS) }
+    }
+
+    /// The block of `images` that pod `index` reads. The list has each repository's images together, so that those that share layers
+    /// mostly come to one pod.
+    #[must_use]
+    pub fn block<'a>(&self, images: &'a [ImageReference], index: u32) -> &'a [ImageReference] {
+        let shards = usize::try_from(self.shards()).unwrap_or(1);
+        let size = images.len().div_ceil(shards).max(1);
+        let mut blocks = images.chunks(size);
+        usize::try_from(index).ok().and_then(|index| blocks.nth(index)).unwrap_or_default()
+    }
+
     /// How many images of its repositories may be listed.
     #[must_use]
     pub fn image_bound(&self) -> usize {
         usize::try_from(self.max_images).unwrap_or(MAX_IMAGES).min(MAX_IMAGES)
     }
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde's `skip_serializing_if` asks for")]
+fn is_one(number: &u32) -> bool {
+    *number == 1
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde's `skip_serializing_if` asks for")]
@@ -136,11 +170,21 @@ pub struct Offer {
     pub image: ImageReference,
     #[serde(default, with = "base64_option", skip_serializing_if = "Option::is_none")]
     pub index: Option<Vec<u8>>,
+    /// Indexes that it lists, and those list, each after the one that names it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nested: Vec<OfferedIndex>,
     /// The manifest of each wanted platform that the image has.
     pub manifests: Vec<OfferedManifest>,
     /// Wanted platforms that the image does not have.
     #[serde(default)]
     pub absent: Vec<Platform>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OfferedIndex {
+    #[serde(with = "base64_bytes")]
+    pub bytes: Vec<u8>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +200,24 @@ pub struct OfferedManifest {
 pub struct OfferAnswer {
     pub needed: Vec<Digest>,
     pub current: Vec<Digest>,
+    /// Other pods of the Job are reading these. If there are any, the offer does not count: make it again later.
+    #[serde(default)]
+    pub pending: Vec<Digest>,
+}
+
+/// What a tag names now, as the registry says without giving the bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tag {
+    pub image: ImageReference,
+    /// Of the index or manifest.
+    pub digest: Digest,
+}
+
+/// The answer to a tag: whether every wanted platform's inventory is there already. Then that is the image's outcome.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TagAnswer {
+    pub current: bool,
 }
 
 /// A posted inventory and the reference it answers.
@@ -295,5 +357,45 @@ mod base64_option {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u8>>, D::Error> {
         Ok(Option::<Bytes>::deserialize(from)?.map(|Bytes(bytes)| bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_image_is_in_one_block() {
+        let repository = RepositoryQuestion {
+            registry: "registry.test".into(),
+            name: "app".into(),
+            include: vec![],
+            exclude: vec![],
+            versions: None,
+            newest: None,
+        };
+        let mut question = Question {
+            scan_job: "uid".into(),
+            images: vec![],
+            repositories: vec![repository],
+            max_images: 0,
+            shards: 1,
+            platforms: vec![],
+            registry: RegistryAccess::default(),
+            mirrors: vec![],
+            intake: String::new(),
+            timeout_seconds: 60,
+        };
+        for (count, shards) in [(0, 3), (1, 3), (7, 3), (8, 4), (500, 8), (3, 100), (5, 0)] {
+            question.shards = shards;
+            let images: Vec<ImageReference> =
+                (0..count).map(|n| format!("registry.test/app:{n}").parse().unwrap()).collect();
+            let blocks: Vec<ImageReference> =
+                (0..question.shards()).flat_map(|index| question.block(&images, index).to_vec()).collect();
+            assert_eq!(blocks, images, "{count} in {shards}");
+            assert_eq!(question.block(&images, question.shards()), [], "there is no further pod");
+        }
+        question.repositories.clear();
+        assert_eq!(question.shards(), 1, "one image is one scan");
     }
 }

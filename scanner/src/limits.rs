@@ -66,6 +66,12 @@ pub const MAX_RPM_HEADER: usize = 16 << 20;
 pub const MAX_OWNED_PATHS: usize = 128 << 20;
 /// The most bytes of facts kept per layer until all layers are merged.
 pub const MAX_KEPT: usize = 48 << 20;
+/// How long a pod waits before it asks again about an image whose manifest another pod of the Job reads.
+pub const PENDING_PAUSE: Duration = Duration::from_secs(1);
+/// The most bytes of facts kept of the layers that images of one Job share …
+pub const MAX_CACHED_LAYERS: usize = 48 << 20;
+/// … and of one of them: base layers come to two or three MiB.
+pub const MAX_CACHED_LAYER: usize = 12 << 20;
 /// The largest table of a package in a lock file of TOML, in bytes.
 pub const MAX_LOCK_ENTRY: usize = 256 << 10;
 /// The largest lock file, in bytes.

@@ -45,7 +45,7 @@ async fn scan(arguments: &Arguments) -> u8 {
     let connection = arguments.connection(&question).await;
     let Ok(mut stop) = signal(SignalKind::terminate()) else { return STARTED_WRONGLY };
     tokio::select! {
-        answered = run(&question, &connection, &intake) => match answered {
+        answered = run(&question, arguments.index, &connection, &intake) => match answered {
             Ok(()) => 0,
             Err(error) => {
                 tracing::error!(%error, "not every outcome was delivered");

@@ -61,9 +61,9 @@ impl TestIntake {
                 let offer: Offer = serde_json::from_slice(&body).unwrap();
                 let digests = offer.manifests.iter().map(|manifest| Digest::of(&manifest.bytes)).collect();
                 let answer = if needs {
-                    OfferAnswer { needed: digests, current: vec![] }
+                    OfferAnswer { needed: digests, ..OfferAnswer::default() }
                 } else {
-                    OfferAnswer { needed: vec![], current: digests }
+                    OfferAnswer { current: digests, ..OfferAnswer::default() }
                 };
                 axum::Json(answer).into_response()
             }
@@ -85,6 +85,7 @@ impl TestIntake {
             images: images.iter().map(|image| image.parse().unwrap()).collect(),
             repositories: vec![],
             max_images: 0,
+            shards: 1,
             platforms: vec![Platform::linux("amd64")],
             registry: RegistryAccess {
                 insecure: true,

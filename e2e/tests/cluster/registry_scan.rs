@@ -12,6 +12,7 @@ use super::support::{
     client,
     namespace::with_namespace,
     objects::{condition, image_policy, now, scan_job},
+    stock::{AccessLog, Stock},
     variable,
     wait::eventually,
 };
@@ -139,6 +140,52 @@ async fn a_repository_that_does_not_exist_fails_alone() {
 
         let job: ScanJob = now(&client, &namespace, "nowhere").await;
         assert_eq!(condition(&job, "Stalled"), Some(("True".into(), "PolicyMissing".into())));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn several_pods_read_each_layer_once_and_the_second_scan_reads_none() {
+    let client = client().await;
+    with_namespace(&client, &[], |namespace| async move {
+        let client = super::support::client().await;
+        let stock = Stock {
+            prefix: namespace.clone(),
+            repositories: 2,
+            tags: 12,
+            architectures: &["amd64", "arm64", "s390x"],
+        };
+        let stocked = stock.push(&variable("REGISTRY_ADDRESS")).await;
+        let mut registry = registry(&namespace, &["0", "1"]);
+        registry["platforms"] = json!(["linux/amd64", "linux/arm64", "linux/s390x"]);
+        image_policy(&client, &namespace, "asked", json!({"registries": [registry]})).await;
+        let spec = json!({"registry": {"policyRef": {"name": "asked"}, "name": "main"}, "parallelism": 3});
+
+        let log = AccessLog::begin(variable("REGISTRY_LOG"));
+        scan_job(&client, &namespace, "first", spec.clone()).await;
+        let job = ended(&client, &namespace, "first").await;
+        assert_eq!(condition(&job, "Complete"), Some(("True".into(), "Succeeded".into())));
+        let named = |name: &String| format!("{}/{name}", variable("REGISTRY"));
+        let pushed: BTreeMap<String, String> =
+            stocked.images.iter().map(|(name, digest)| (named(name), digest.to_string())).collect();
+        assert_eq!(images(&job), (pushed.clone(), BTreeMap::new()));
+        let status = serde_json::to_value(&job.status).expect("JSON");
+        assert_eq!(status["progress"], json!({"images": 24, "scanned": 24, "skipped": 0, "failed": 0}));
+        let reads = log.reads(&namespace);
+        for own in &stocked.own {
+            assert_eq!(reads.blobs.get(own), Some(&1), "{own}");
+        }
+        for base in &stocked.bases {
+            let times = reads.blobs.get(base).copied().unwrap_or_default();
+            assert!((1..=3).contains(&times), "{base} was read {times} times by three pods");
+        }
+
+        let log = AccessLog::begin(variable("REGISTRY_LOG"));
+        scan_job(&client, &namespace, "second", spec).await;
+        let job = ended(&client, &namespace, "second").await;
+        assert_eq!(images(&job), (pushed, BTreeMap::new()));
+        let reads = log.reads(&namespace);
+        assert_eq!((reads.blobs, reads.manifests), (BTreeMap::new(), 0), "nothing is pulled again");
     })
     .await;
 }

@@ -26,6 +26,7 @@ pub(crate) fn question() -> Question {
         images: vec![IMAGE.parse().unwrap()],
         repositories: vec![],
         max_images: 0,
+        shards: 1,
         platforms: vec![Platform::linux("amd64"), Platform::linux("arm64")],
         registry: RegistryAccess::default(),
         mirrors: Vec::new(),
@@ -59,6 +60,7 @@ pub(crate) fn registry_question() -> Question {
         images: vec![],
         repositories: vec![repository("app", Some(2)), repository("other", None)],
         max_images: 3,
+        shards: 1,
         ..question()
     }
 }
@@ -145,6 +147,7 @@ pub(crate) fn offer(manifest: &[u8]) -> Offer {
     Offer {
         image: IMAGE.parse().unwrap(),
         index: None,
+        nested: vec![],
         manifests: vec![OfferedBytes { platform: Platform::linux("amd64"), bytes: manifest.to_vec() }],
         absent: vec![Platform::linux("arm64")],
     }

@@ -18,6 +18,8 @@ pub(super) struct Manifest {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Index {
     pub(super) manifests: Vec<(Platform, Digest)>,
+    /// Everything that it lists, further indexes too.
+    listed: Vec<Digest>,
 }
 
 #[derive(Deserialize)]
@@ -67,9 +69,26 @@ impl Index {
         if raw.manifests.len() > MAX_ENTRIES {
             return Err(Refusal::Malformed(format!("the index names more than {MAX_ENTRIES} manifests")));
         }
+        let listed = raw.manifests.iter().filter_map(|raw| raw.digest.parse().ok()).collect();
         // Attestations and the like have no platform, or `unknown/unknown`: nobody runs them.
         let entry = |raw: RawDescriptor| Some((raw.platform?.platform()?, raw.digest.parse().ok()?));
-        Ok(Self { manifests: raw.manifests.into_iter().filter_map(entry).collect() })
+        Ok(Self { manifests: raw.manifests.into_iter().filter_map(entry).collect(), listed })
+    }
+
+    /// What an index says that this one lists counts as its own.
+    pub(super) fn absorb(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let digest = Digest::of(bytes);
+        if !self.listed.contains(&digest) {
+            return Err(Refusal::Malformed(format!("the index does not list the index {digest}")));
+        }
+        let nested = Self::parse(bytes)?;
+        if self.listed.len() + nested.listed.len() > MAX_ENTRIES {
+            return Err(Refusal::Malformed(format!("the indexes name more than {MAX_ENTRIES} manifests")));
+        }
+        self.manifests.retain(|(_, named)| *named != digest);
+        self.manifests.extend(nested.manifests);
+        self.listed.extend(nested.listed);
+        Ok(())
     }
 
     pub(super) fn names(&self, digest: &Digest) -> bool {
@@ -102,6 +121,22 @@ mod tests {
         let index = Index::parse(index.to_string().as_bytes()).unwrap();
         assert_eq!(index.manifests, [(Platform::linux("arm64"), a.clone())]);
         assert!(index.names(&a) && !index.names(&b));
+    }
+
+    #[test]
+    fn an_index_within_an_index_counts_if_it_is_listed() {
+        let (amd64, arm64) = (Platform::linux("amd64"), Platform::linux("arm64"));
+        let index = |entries: &[(&Platform, &Digest)]| crate::intake::fixtures::index_of(entries);
+        let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
+        let nested = index(&[(&arm64, &b)]);
+        let outer = serde_json::json!({"schemaVersion": 2, "manifests": [
+            {"digest": a, "platform": {"os": "linux", "architecture": "amd64"}},
+            {"digest": Digest::of(&nested), "mediaType": "application/vnd.oci.image.index.v1+json"},
+        ]});
+        let mut outer = Index::parse(outer.to_string().as_bytes()).unwrap();
+        assert!(outer.absorb(&index(&[(&amd64, &b)])).is_err(), "it is not listed");
+        outer.absorb(&nested).unwrap();
+        assert_eq!(outer.manifests, [(amd64, a), (arm64, b)]);
     }
 
     #[test]

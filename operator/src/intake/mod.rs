@@ -30,8 +30,8 @@ use breakwater_core::{
     Digest, Inventory,
     inventory::{MAX_INVENTORY, SCHEMA_VERSION},
     scan::{
-        INTAKE_AUDIENCE, INVENTORY_PATH, LISTING_PATH, Listing, MAX_MANIFEST, OFFER_PATH, OUTCOME_PATH,
-        Offer, OfferAnswer, Outcome,
+        INTAKE_AUDIENCE, INVENTORY_PATH, LISTING_PATH, Listing, MAX_LISTING, MAX_MANIFEST, OFFER_PATH,
+        OUTCOME_PATH, Offer, OfferAnswer, Outcome, TAG_PATH, Tag, TagAnswer,
     },
 };
 use breakwater_crds::{ScanJob, scanjob::ScanTarget};
@@ -41,14 +41,14 @@ use k8s_openapi::api::{
     core::v1::Pod,
 };
 use kube::{
-    Api,
+    Api, ResourceExt as _,
     api::{Patch, PatchParams, PostParams},
 };
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use access::Asked;
-pub use record::{Ended, Offered, OfferedManifest};
+pub use record::{Ended, Offered, OfferedManifest, Scanned};
 pub use refusal::Refusal;
 pub use server::{ServeError, serve};
 
@@ -60,10 +60,10 @@ use crate::{
 
 /// The largest offer: an index and three manifests of the largest size, in base64, and their frame. More platforms come with less.
 const MAX_OFFER: usize = 4 * MAX_MANIFEST * 4 / 3 + (64 << 10);
-/// The largest listing: a hundred references and reasons.
-const MAX_LISTING: usize = 256 << 10;
-/// The largest outcome.
-const MAX_OUTCOME: usize = 64 << 10;
+/// The largest of the other messages: a listing, an outcome, a tag.
+const MAX_WORD: usize = MAX_LISTING + (64 << 10);
+/// Of two that change a Job at once one tries again, so often.
+const MAX_CONFLICTS: usize = 16;
 /// Bodies above a few kilobytes that are in memory at the same time.
 const LARGE_BODIES: usize = 2;
 /// The longest one request may take, waiting for its turn included.
@@ -94,7 +94,9 @@ pub fn router(context: Context, store: Store) -> Router {
         async |State(intake): State<Intake>, request| intake.answer("outcome", intake.outcome(request)).await;
     let listing =
         async |State(intake): State<Intake>, request| intake.answer("listing", intake.listing(request)).await;
+    let tag = async |State(intake): State<Intake>, request| intake.answer("tag", intake.tag(request)).await;
     Router::new()
+        .route(TAG_PATH, post(tag))
         .route(LISTING_PATH, post(listing))
         .route(OFFER_PATH, post(offer))
         .route(INVENTORY_PATH, post(inventory))
@@ -119,26 +121,71 @@ impl Intake {
         answer
     }
 
-    /// The images a Job found in its repositories: from now on it is asked about these. The first word stands.
-    async fn listing(&self, request: Request<Body>) -> Result<Json<()>, Refusal> {
-        let (asked, job) = self.authorise(request.headers()).await?;
-        let listing: Listing = json(&body(request, MAX_LISTING).await?)?;
+    /// The images a Job found in its repositories: from now on it is asked about these. The first word stands, and is the answer.
+    async fn listing(&self, request: Request<Body>) -> Result<Json<Listing>, Refusal> {
+        let (asked, mut job) = self.authorise(request.headers()).await?;
+        let listing: Listing = json(&body(request, MAX_WORD).await?)?;
         let listing = listing::accept(&asked.question, listing)?;
-        if record::listing(&job).is_none() {
-            self.annotate(&asked, record::listing_patch(&listing)).await?;
-            tracing::info!(
-                job = asked.job,
-                images = listing.images.len(),
-                failures = listing.failures.len(),
-                "repositories were listed"
-            );
+        for _ in 0..MAX_CONFLICTS {
+            if let Some(said) = record::listing(&job) {
+                return Ok(Json(said));
+            }
+            if self.annotate_unchanged(&job, record::listing_patch(&listing)).await? {
+                tracing::info!(
+                    job = asked.job,
+                    images = listing.images.len(),
+                    failures = listing.failures.len(),
+                    "repositories were listed"
+                );
+                return Ok(Json(listing));
+            }
+            job = self.again(&asked).await?;
         }
-        Ok(Json(()))
+        Err(Refusal::Busy)
+    }
+
+    /// What a tag names now. If all of it was scanned before for the namespace that asks, that is the image's outcome.
+    async fn tag(&self, request: Request<Body>) -> Result<Json<TagAnswer>, Refusal> {
+        let (asked, job) = self.authorise(request.headers()).await?;
+        let Tag { image, digest } = json(&body(request, MAX_WORD).await?)?;
+        offer::is_asked(&asked, &image)?;
+        if record::ended(&job, &image).is_some() {
+            return Ok(Json(TagAnswer { current: true }));
+        }
+        let scanned = self.scanned_before(&asked, &digest).await?;
+        let current = scanned.is_some();
+        if current {
+            let ended = Ended { at: self.context.clock.now(), scanned, failure: None };
+            self.annotate(&asked, record::outcome_patch(&image, &ended)).await?;
+        }
+        Ok(Json(TagAnswer { current }))
+    }
+
+    /// What `digest` names, if the inventories of all its wanted platforms are current facts of the asking namespace's own. Nobody else's
+    /// count: whoever says a digest has not shown that he may read what it names.
+    async fn scanned_before(&self, asked: &Asked, digest: &Digest) -> Result<Option<Scanned>, Refusal> {
+        let domain = Domain::namespace(&asked.namespace);
+        let resolution = self.store.resolution(digest).await.unwrap_or_default();
+        let mut manifests = Vec::new();
+        for platform in &asked.question.platforms {
+            let manifest = match &resolution {
+                Some(resolution) => resolution.manifest(platform),
+                None => Some(digest),
+            };
+            let Some(manifest) = manifest else { return Ok(None) };
+            let Some(inventory) = self.own_inventory(&domain, manifest).await? else { return Ok(None) };
+            if !inventory.image.platform.satisfies(platform) {
+                return Ok(None);
+            }
+            manifests.push(manifest.clone());
+        }
+        manifests.dedup();
+        Ok((!manifests.is_empty()).then(|| Scanned { digest: digest.clone(), manifests, absent: Vec::new() }))
     }
 
     /// The manifest bytes a Job fetched; answers which inventories are wanted.
     async fn offer(&self, request: Request<Body>) -> Result<Json<OfferAnswer>, Refusal> {
-        let (asked, _) = self.authorise(request.headers()).await?;
+        let (asked, mut job) = self.authorise(request.headers()).await?;
         let _permit = self.large_bodies.acquire().await.map_err(|_| Refusal::Busy)?;
         let offer: Offer = json(&body(request, MAX_OFFER).await?)?;
         let accepted = offer::accept(&asked, &offer)?;
@@ -146,14 +193,30 @@ impl Intake {
             let document = serde_json::to_vec(resolution).map_err(|e| Refusal::Malformed(e.to_string()))?;
             self.store.put(&Key::Resolution(index.clone()), &document).await?;
         }
-        let mut answer = OfferAnswer::default();
         let domain = asked.domain(&accepted.offered);
-        for manifest in &accepted.offered.manifests {
-            let current = self.current(&domain, &manifest.digest).await?.is_some();
-            if current { &mut answer.current } else { &mut answer.needed }.push(manifest.digest.clone());
+        for _ in 0..MAX_CONFLICTS {
+            let in_work = record::in_work(&job, &offer.image);
+            let mut answer = OfferAnswer::default();
+            for manifest in &accepted.offered.manifests {
+                let digest = manifest.digest.clone();
+                if self.current(&domain, &digest).await?.is_some() {
+                    answer.current.push(digest);
+                } else if in_work.contains(&digest) {
+                    answer.pending.push(digest);
+                } else {
+                    answer.needed.push(digest);
+                }
+            }
+            // Of two pods that offer one manifest at once, one sees the other's word. What has ended is in nobody's way again.
+            if !answer.pending.is_empty()
+                || record::ended(&job, &offer.image).is_some()
+                || self.annotate_unchanged(&job, record::offer_patch(&offer.image, &accepted.offered)).await?
+            {
+                return Ok(Json(answer));
+            }
+            job = self.again(&asked).await?;
         }
-        self.annotate(&asked, record::offer_patch(&offer.image, &accepted.offered)).await?;
-        Ok(Json(answer))
+        Err(Refusal::Busy)
     }
 
     /// An inventory of an offered manifest.
@@ -182,12 +245,13 @@ impl Intake {
     /// How the scan of one image ended.
     async fn outcome(&self, request: Request<Body>) -> Result<Json<()>, Refusal> {
         let (asked, job) = self.authorise(request.headers()).await?;
-        let outcome: Outcome = json(&body(request, MAX_OUTCOME).await?)?;
+        let outcome: Outcome = json(&body(request, MAX_WORD).await?)?;
         offer::is_asked(&asked, &outcome.image)?;
         if record::ended(&job, &outcome.image).is_some() {
             return Ok(Json(()));
         }
         let image = outcome.image.clone();
+        let mut scanned = None;
         if outcome.failure.is_none() {
             let offered =
                 record::offered(&job, &image).ok_or_else(|| Refusal::NotOffered(image.to_string()))?;
@@ -197,6 +261,7 @@ impl Intake {
                 let inventory = self.current(&domain, &manifest.digest).await?;
                 inventories.push(inventory.ok_or_else(|| Refusal::NotPosted(manifest.digest.to_string()))?);
             }
+            scanned = offered.scanned();
             // What a ScanJob about repositories found is in its status.images.
             if let [_] = asked.question.images.as_slice() {
                 let target = outcome::target(&image, &offered, &inventories);
@@ -205,7 +270,7 @@ impl Intake {
                     .await?;
             }
         }
-        let ended = outcome::record(outcome, self.context.clock.now());
+        let ended = outcome::record(outcome, asked.images.len(), scanned, self.context.clock.now());
         self.annotate(&asked, record::outcome_patch(&image, &ended)).await?;
         tracing::info!(job = asked.job, %image, failure = ?ended.failure.map(|f| f.reason), "the scan of an image ended");
         Ok(Json(()))
@@ -214,14 +279,12 @@ impl Intake {
     /// The inventory of a manifest that is a fact in `domain`, if this version's scanner made it and it is whole. A damaged one is
     /// wanted again.
     async fn current(&self, domain: &Domain, manifest: &Digest) -> Result<Option<Inventory>, Refusal> {
-        match self.store.inventory(domain, manifest).await {
-            Ok(stored) => Ok(stored.filter(|inventory| {
-                inventory.schema_version == SCHEMA_VERSION
-                    && inventory.scanner.version == env!("CARGO_PKG_VERSION")
-            })),
-            Err(StoreError::Damaged { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        current(self.store.inventory(domain, manifest).await)
+    }
+
+    /// As [`Self::current`], of the domain alone.
+    async fn own_inventory(&self, domain: &Domain, manifest: &Digest) -> Result<Option<Inventory>, Refusal> {
+        current(self.store.own_inventory(domain, manifest).await)
     }
 
     /// Some nodes report a configuration's digest only: remember which manifest has it.
@@ -235,12 +298,31 @@ impl Intake {
         Ok(())
     }
 
+    /// Records on the Job as it was seen; `false` if it has changed since.
+    async fn annotate_unchanged(&self, job: &Job, mut patch: serde_json::Value) -> Result<bool, Refusal> {
+        if let Some(metadata) = patch.get_mut("metadata").and_then(serde_json::Value::as_object_mut) {
+            metadata.insert("resourceVersion".into(), job.metadata.resource_version.clone().into());
+        }
+        match self.patch(&job.name_any(), patch).await {
+            Err(kube::Error::Api(status)) if status.is_conflict() => Ok(false),
+            patched => Ok(patched.map(|()| true)?),
+        }
+    }
+
+    async fn again(&self, asked: &Asked) -> Result<Job, Refusal> {
+        self.own::<Job>().get_opt(&asked.job).await?.ok_or(Refusal::JobUnknown)
+    }
+
     async fn annotate(&self, asked: &Asked, patch: serde_json::Value) -> Result<(), Refusal> {
+        Ok(self.patch(&asked.job, patch).await?)
+    }
+
+    async fn patch(&self, job: &str, patch: serde_json::Value) -> Result<(), kube::Error> {
         let manager = PatchParams {
             field_manager: Some(FieldManager::Intake.as_str().into()),
             ..PatchParams::default()
         };
-        self.own::<Job>().patch_metadata(&asked.job, &manager, &Patch::Merge(patch)).await?;
+        self.own::<Job>().patch_metadata(job, &manager, &Patch::Merge(patch)).await?;
         Ok(())
     }
 
@@ -275,6 +357,18 @@ impl Intake {
         K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
     {
         Api::namespaced(self.context.client.clone(), &self.context.namespace)
+    }
+}
+
+/// What is stored, if this version's scanner made it. A damaged one is wanted again.
+fn current(stored: Result<Option<Inventory>, StoreError>) -> Result<Option<Inventory>, Refusal> {
+    match stored {
+        Ok(stored) => Ok(stored.filter(|inventory| {
+            inventory.schema_version == SCHEMA_VERSION
+                && inventory.scanner.version == env!("CARGO_PKG_VERSION")
+        })),
+        Err(StoreError::Damaged { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

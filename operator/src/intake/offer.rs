@@ -27,18 +27,23 @@ pub(super) fn accept(asked: &Asked, offer: &Offer) -> Result<Accepted, Refusal> 
     if offer.manifests.len() > question.platforms.len() {
         return Err(Refusal::Malformed("more manifests than platforms were asked for".into()));
     }
-    let bodies = offer.manifests.iter().map(|manifest| &manifest.bytes).chain(&offer.index);
+    let indexes = offer.index.iter().chain(offer.nested.iter().map(|nested| &nested.bytes));
+    let bodies = offer.manifests.iter().map(|manifest| &manifest.bytes).chain(indexes);
     if bodies.into_iter().any(|bytes| bytes.len() > MAX_MANIFEST) {
         return Err(Refusal::TooLarge(MAX_MANIFEST));
     }
     if offer.absent.iter().any(|platform| !question.platforms.contains(platform)) {
         return Err(Refusal::Malformed("a platform is called absent that was not asked for".into()));
     }
-    let index = offer
+    let mut index = offer
         .index
         .as_deref()
         .map(|bytes| Ok::<_, Refusal>((Digest::of(bytes), Index::parse(bytes)?)))
         .transpose()?;
+    for nested in &offer.nested {
+        let (_, index) = index.as_mut().ok_or_else(|| Refusal::Malformed("an index within none".into()))?;
+        index.absorb(&nested.bytes)?;
+    }
     if index.is_none() && offer.manifests.len() > 1 {
         return Err(Refusal::Malformed("several manifests and no index that names them".into()));
     }

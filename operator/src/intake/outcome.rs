@@ -7,21 +7,24 @@ use breakwater_core::{
 use breakwater_crds::scanjob::{ScanTarget, ScannedPlatform};
 use chrono::{DateTime, Utc};
 
-use super::record::{Ended, Offered};
+use super::record::{Ended, Offered, Scanned};
 
 /// The longest message kept, in characters.
 const MAX_MESSAGE: usize = 512;
+/// The longest kept of one among many images: all their outcomes lie in one object.
+pub(super) const MAX_MESSAGE_OF_MANY: usize = 100;
 /// The longest `Retry-After` believed: one day.
 const MAX_RETRY_AFTER: u32 = 86_400;
 
 /// The outcome as it is recorded: bounded and printable, for a scan pod reads hostile bytes.
-pub(super) fn record(outcome: Outcome, now: DateTime<Utc>) -> Ended {
+pub(super) fn record(outcome: Outcome, images: usize, scanned: Option<Scanned>, now: DateTime<Utc>) -> Ended {
+    let longest = if images > 1 { MAX_MESSAGE_OF_MANY } else { MAX_MESSAGE };
     let failure = outcome.failure.map(|failure| ScanFailure {
-        message: printable::line(&failure.message, MAX_MESSAGE),
+        message: printable::line(&failure.message, longest),
         retry_after_seconds: failure.retry_after_seconds.map(|seconds| seconds.min(MAX_RETRY_AFTER)),
         ..failure
     });
-    Ended { at: now, failure }
+    Ended { at: now, scanned, failure }
 }
 
 /// `status.target` of a ScanJob about one image. Every digest in it has its inventory in the store: others load it when they read this.
@@ -40,10 +43,9 @@ pub(super) fn target(image: &ImageReference, offered: &Offered, inventories: &[I
         .absent
         .iter()
         .map(|platform| ScannedPlatform { platform: platform.to_string(), ..ScannedPlatform::default() });
-    let top = offered.index.as_ref().or_else(|| offered.manifests.first().map(|manifest| &manifest.digest));
     ScanTarget {
         reference: image.to_string(),
-        index_digest: top.map(ToString::to_string),
+        index_digest: offered.top().map(ToString::to_string),
         platforms: scanned.chain(absent).take(16).collect(),
     }
 }

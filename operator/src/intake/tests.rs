@@ -5,25 +5,25 @@ use axum::{
     http::{Request, StatusCode},
 };
 use breakwater_core::{
-    Digest,
+    Digest, Platform,
     inventory::MAX_INVENTORY,
     scan::{
-        FailureReason, INVENTORY_PATH, LISTING_PATH, Listing, MAX_MANIFEST, OFFER_PATH, OUTCOME_PATH,
-        OfferAnswer, Outcome, ScanFailure, ScanStage,
+        FailureReason, INVENTORY_PATH, LISTING_PATH, Listing, MAX_MANIFEST, OFFER_PATH, OUTCOME_PATH, Offer,
+        OfferAnswer, Outcome, Question, ScanFailure, ScanStage, TAG_PATH, Tag,
     },
 };
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::{
-    MAX_OFFER,
+    MAX_OFFER, MAX_WORD,
     fixtures::{self, IMAGE},
     record, router,
 };
 use crate::{
     config::Config,
     context::Context,
-    store::{Domain, Store, fake_api::FakeApi},
+    store::{Domain, Key, Store, fake_api::FakeApi},
 };
 
 const REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
@@ -95,12 +95,11 @@ async fn an_image_is_offered_posted_and_ended() {
     );
     assert_eq!(record::ended(&job(&api), &IMAGE.parse().unwrap()).unwrap().failure, None);
 
-    // The same again: known already, and nothing is written but the offer, which is the same.
-    let (_, answer) = post(&api, OFFER_PATH, offer("app")).await;
-    assert_eq!(answer, json!({"needed": [], "current": [digest]}));
+    // The same again: known already, and nothing is written.
     api.take_writes();
+    let (_, answer) = post(&api, OFFER_PATH, offer("app")).await;
+    assert_eq!(answer, json!({"needed": [], "current": [digest], "pending": []}));
     assert_eq!(post(&api, OUTCOME_PATH, outcome(None)).await.0, StatusCode::OK);
-    assert_eq!(post(&api, INVENTORY_PATH, inventory("app")).await.0, StatusCode::OK);
     assert_eq!(api.take_writes(), Vec::<String>::new());
 }
 
@@ -136,7 +135,8 @@ async fn a_job_about_repositories_lists_before_it_offers() {
 
     // The first word stands.
     api.take_writes();
-    assert_eq!(post(&api, LISTING_PATH, listing("registry.test:5000/other:1")).await.0, StatusCode::OK);
+    let (status, answer) = post(&api, LISTING_PATH, listing("registry.test:5000/other:1")).await;
+    assert_eq!((status, &answer["images"]), (StatusCode::OK, &json!([IMAGE])), "and is the answer");
     assert!(api.take_writes().is_empty());
     assert_eq!(record::listing(&job(&api)).unwrap().images, [IMAGE.parse().unwrap()]);
 }
@@ -174,14 +174,93 @@ async fn what_a_pod_with_many_images_says_stays_in_the_namespace_that_asked() {
     let (_, answer) = post(&api, OFFER_PATH, offer("app")).await;
     assert_eq!(
         answer,
-        json!({"needed": [], "current": [digest]}),
+        json!({"needed": [], "current": [digest], "pending": []}),
         "the same namespace need not read it again"
     );
 
     // A pod that reads this one image and no other says it to everybody.
     api.hold(JOB, fixtures::job());
     let (_, answer) = post(&api, OFFER_PATH, offer("app")).await;
-    assert_eq!(answer, json!({"needed": [digest], "current": []}));
+    assert_eq!(answer, json!({"needed": [digest], "current": [], "pending": []}));
+}
+
+fn listed(images: &[&str]) -> Vec<u8> {
+    let images = images.iter().map(|image| image.parse().unwrap()).collect();
+    serde_json::to_vec(&Listing { images, ..Listing::default() }).unwrap()
+}
+
+const SECOND: &str = "registry.test:5000/app:2";
+
+#[tokio::test]
+async fn of_two_pods_with_one_manifest_one_reads_it_and_the_other_comes_back() {
+    let api = cluster();
+    api.hold(JOB, fixtures::job_about(fixtures::registry_question()));
+    post(&api, LISTING_PATH, listed(&[IMAGE, SECOND])).await;
+    let digest = Digest::of(&fixtures::manifest("app"));
+    let second = || {
+        let offer = Offer { image: SECOND.parse().unwrap(), ..fixtures::offer(&fixtures::manifest("app")) };
+        serde_json::to_vec(&offer).unwrap()
+    };
+    let answer =
+        async |body| -> OfferAnswer { serde_json::from_value(post(&api, OFFER_PATH, body).await.1).unwrap() };
+    assert_eq!(answer(offer("app")).await.needed, std::slice::from_ref(&digest));
+    api.take_writes();
+    assert_eq!(answer(second()).await.pending, std::slice::from_ref(&digest));
+    assert!(api.take_writes().is_empty(), "an offer that does not count hinders nobody");
+    assert_eq!(
+        answer(offer("app")).await.needed,
+        std::slice::from_ref(&digest),
+        "its own word is no hindrance"
+    );
+
+    post(&api, INVENTORY_PATH, inventory("app")).await;
+    post(&api, OUTCOME_PATH, outcome(None)).await;
+    let again = answer(second()).await;
+    assert_eq!((again.current, again.pending), (vec![digest], vec![]));
+}
+
+#[tokio::test]
+async fn what_a_tag_names_is_known_to_the_namespace_that_had_it_read() {
+    let api = cluster();
+    let tag = |digest: &Digest| {
+        serde_json::to_vec(&Tag { image: IMAGE.parse().unwrap(), digest: digest.clone() }).unwrap()
+    };
+    let mut question = fixtures::registry_question();
+    question.platforms.truncate(1);
+    let hold = |question: &Question| api.hold(JOB, fixtures::job_about(question.clone()));
+    hold(&question);
+    let digest = Digest::of(&fixtures::manifest("app"));
+    assert_eq!(post(&api, TAG_PATH, tag(&digest)).await.1["reason"], "NotAsked");
+    post(&api, LISTING_PATH, listed(&[IMAGE])).await;
+    assert_eq!(post(&api, TAG_PATH, tag(&digest)).await.1, json!({"current": false}));
+
+    // Everyone's word is not enough: who says a digest has not shown that he may read the image.
+    let store = Store::of_config_maps(&api);
+    let document = serde_json::to_vec(&fixtures::inventory("app")).unwrap();
+    store.put(&Key::Inventory(Domain::Everyone, digest.clone()), &document).await.unwrap();
+    store.put(&Key::Inventory(Domain::namespace("team"), digest.clone()), &document).await.unwrap();
+    assert_eq!(post(&api, TAG_PATH, tag(&digest)).await.1, json!({"current": false}));
+
+    store.put(&Key::Inventory(Domain::namespace("shop"), digest.clone()), &document).await.unwrap();
+    assert_eq!(post(&api, TAG_PATH, tag(&Digest::of(b"moved"))).await.1, json!({"current": false}));
+    assert!(record::ended(&job(&api), &IMAGE.parse().unwrap()).is_none());
+    assert_eq!(post(&api, TAG_PATH, tag(&digest)).await.1, json!({"current": true}));
+    let scanned = record::ended(&job(&api), &IMAGE.parse().unwrap()).unwrap().scanned.unwrap();
+    assert_eq!((scanned.digest, scanned.manifests), (digest.clone(), vec![digest.clone()]));
+
+    // An index is known if every wanted platform is.
+    question.platforms = vec![Platform::linux("amd64"), Platform::linux("arm64")];
+    hold(&question);
+    post(&api, LISTING_PATH, listed(&[IMAGE])).await;
+    let index = Digest::of(b"index");
+    let mut resolution = crate::store::Resolution::default();
+    resolution.add(&Platform::linux("amd64"), &digest);
+    store.put(&Key::Resolution(index.clone()), &serde_json::to_vec(&resolution).unwrap()).await.unwrap();
+    assert_eq!(post(&api, TAG_PATH, tag(&index)).await.1, json!({"current": false}));
+    question.platforms.truncate(1);
+    hold(&question);
+    post(&api, LISTING_PATH, listed(&[IMAGE])).await;
+    assert_eq!(post(&api, TAG_PATH, tag(&index)).await.1, json!({"current": true}));
 }
 
 #[tokio::test]
@@ -248,7 +327,7 @@ async fn oversize_and_malformed_bodies_are_refused() {
         (INVENTORY_PATH, vec![0; MAX_INVENTORY + 1], 413),
         (INVENTORY_PATH, b"no frame".to_vec(), 400),
         (INVENTORY_PATH, zstd::bulk::compress(&vec![b' '; MAX_INVENTORY + 1], 1).unwrap(), 413),
-        (OUTCOME_PATH, vec![b' '; 70_000], 413),
+        (OUTCOME_PATH, vec![b' '; MAX_WORD + 1], 413),
         (OUTCOME_PATH, b"{}".to_vec(), 400),
     ] {
         let (got, answer) = post(&api, path, body).await;

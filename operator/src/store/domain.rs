@@ -53,6 +53,7 @@ mod tests {
             images: images.iter().map(|image| image.parse().unwrap()).collect(),
             repositories: Vec::<RepositoryQuestion>::new(),
             max_images: 0,
+            shards: 1,
             platforms: vec![Platform::linux("amd64")],
             registry: RegistryAccess::default(),
             mirrors: Vec::new(),

@@ -108,6 +108,14 @@ impl FakeApi {
                     .get("content-type")
                     .is_some_and(|kind| kind.to_str().unwrap_or_default().contains("apply-patch"));
                 match state.objects.get(&path).cloned() {
+                    // A patch that says which version it means holds for no other.
+                    Some(object)
+                        if !sent["metadata"]["resourceVersion"].is_null()
+                            && sent["metadata"]["resourceVersion"]
+                                != object["metadata"]["resourceVersion"] =>
+                    {
+                        failure(StatusCode::CONFLICT, "Conflict")
+                    }
                     Some(mut object) => {
                         if is_apply {
                             state.take_back(&path, uri.query().unwrap_or_default(), &sent, &mut object);

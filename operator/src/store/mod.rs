@@ -129,12 +129,23 @@ impl Store {
     /// # Errors
     /// [`StoreError::Damaged`] if the document is no inventory.
     pub async fn inventory(&self, domain: &Domain, digest: &Digest) -> Result<Option<Inventory>, StoreError> {
-        let of = |domain: &Domain| Key::Inventory(domain.clone(), digest.clone());
-        let everyones = self.json(&of(&Domain::Everyone)).await?;
+        let everyones = self.own_inventory(&Domain::Everyone, digest).await?;
         match domain {
-            Domain::Namespace(_) if everyones.is_none() => self.json(&of(domain)).await,
+            Domain::Namespace(_) if everyones.is_none() => self.own_inventory(domain, digest).await,
             _ => Ok(everyones),
         }
+    }
+
+    /// As [`Self::inventory`], without everyone's.
+    ///
+    /// # Errors
+    /// As [`Self::inventory`].
+    pub async fn own_inventory(
+        &self,
+        domain: &Domain,
+        digest: &Digest,
+    ) -> Result<Option<Inventory>, StoreError> {
+        self.json(&Key::Inventory(domain.clone(), digest.clone())).await
     }
 
     /// What an index or configuration digest resolves to.

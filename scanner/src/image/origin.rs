@@ -3,21 +3,21 @@ use breakwater_core::{Digest, printable};
 use super::{local::Blobs, manifest::LayerDescriptor};
 use crate::{
     ScanError, ScanOptions,
-    layer::{ExpectedLayer, LayerError, LayerFacts, pieces::pieces, read_layer},
+    layer::{ExpectedLayer, LayerCache, LayerError, LayerFacts, pieces::pieces, read_layer},
     registry::{Fetched, Repository, Servers},
 };
 
 /// Where an image's documents and layers come from. Whatever comes is checked against its digest.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Origin<'a> {
-    Registry(&'a Repository),
+    Registry(&'a Repository, &'a LayerCache),
     Local(&'a Blobs),
 }
 
 impl Origin<'_> {
     pub(super) async fn manifest(self, digest: &Digest) -> Result<Fetched, ScanError> {
         match self {
-            Self::Registry(repository) => {
+            Self::Registry(repository, _) => {
                 repository.manifest(&digest.to_string()).await.map_err(ScanError::resolving)
             }
             Self::Local(blobs) => blobs.manifest(digest),
@@ -26,7 +26,7 @@ impl Origin<'_> {
 
     pub(super) async fn config(self, digest: &Digest) -> Result<Vec<u8>, ScanError> {
         match self {
-            Self::Registry(repository) => repository.config(digest).await.map_err(ScanError::pulling),
+            Self::Registry(repository, _) => repository.config(digest).await.map_err(ScanError::pulling),
             Self::Local(blobs) => blobs.config(digest),
         }
     }
@@ -40,22 +40,27 @@ impl Origin<'_> {
         let expected = ExpectedLayer { digest: layer.digest.clone(), diff_id: diff_id.clone() };
         let died = |_| ScanError::AnalysisDied(layer.digest.clone());
         let failed = |error| ScanError::Layer { digest: layer.digest.clone(), error: shown(error) };
-        let repository = match self {
-            Self::Registry(repository) => repository,
+        let (repository, cache) = match self {
+            Self::Registry(repository, cache) => (repository, cache),
             Self::Local(blobs) => {
                 let blob = blobs.reader(&layer.digest)?;
                 let reading = tokio::task::spawn_blocking(move || read_layer(blob, &expected, options));
                 return reading.await.map_err(died)?.map_err(failed);
             }
         };
-        match from_registry(repository, Servers::All, layer, &expected, options).await {
+        if let Some(facts) = cache.get(&layer.digest, diff_id) {
+            return Ok(facts);
+        }
+        let read = match from_registry(repository, Servers::All, layer, &expected, options).await {
             // A mirror's wrong bytes are told from right ones only at their end: they must not hide what the registry has.
             Err(ScanError::Layer { error, .. }) if repository.has_mirrors() => {
                 tracing::warn!(layer = %layer.digest, %error, "reading a layer again, without mirrors");
                 from_registry(repository, Servers::RegistryAlone, layer, &expected, options).await
             }
             read => read,
-        }
+        }?;
+        cache.put(diff_id, &read);
+        Ok(read)
     }
 }
 

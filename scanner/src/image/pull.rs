@@ -1,5 +1,7 @@
 //! An image in a registry: resolve its platforms, then read its layers.
 
+use std::sync::Arc;
+
 use breakwater_core::{Digest, ImageReference, Inventory, Platform};
 
 use super::{
@@ -10,6 +12,7 @@ use super::{
 };
 use crate::{
     ScanError, ScanOptions,
+    layer::LayerCache,
     registry::{Connection, Referrer, Repository},
 };
 
@@ -18,6 +21,7 @@ use crate::{
 pub struct RegistryImage {
     reference: ImageReference,
     repository: Repository,
+    cache: Arc<LayerCache>,
 }
 
 impl RegistryImage {
@@ -25,7 +29,24 @@ impl RegistryImage {
     /// As [`Connection::repository`].
     pub fn open(connection: &Connection, reference: &ImageReference) -> Result<Self, ScanError> {
         let repository = connection.repository(reference).map_err(ScanError::resolving)?;
-        Ok(Self { reference: reference.clone(), repository })
+        Ok(Self { reference: reference.clone(), repository, cache: Arc::default() })
+    }
+
+    /// With layers that were read for other images of the same trust domain. All of them must be read with the same options.
+    #[must_use]
+    pub fn sharing(self, cache: &Arc<LayerCache>) -> Self {
+        Self { cache: cache.clone(), ..self }
+    }
+
+    /// The digest that its tag names now, without fetching the manifest. `None` if the registry does not say, or there is no tag.
+    ///
+    /// # Errors
+    /// The registry's refusals.
+    pub async fn current_digest(&self) -> Result<Option<Digest>, ScanError> {
+        match (&self.reference.tag, &self.reference.digest) {
+            (Some(tag), None) => self.repository.digest(tag).await.map_err(ScanError::resolving),
+            (_, digest) => Ok(digest.clone()),
+        }
     }
 
     /// Fetches the index, if there is one, and the manifest of each wanted platform. A platform that is absent is no error here.
@@ -35,7 +56,7 @@ impl RegistryImage {
     pub async fn resolve(&self, wanted: &[Platform]) -> Result<Resolved, ScanError> {
         let fetched =
             self.repository.manifest(&self.reference.selector()).await.map_err(ScanError::resolving)?;
-        resolve(Origin::Registry(&self.repository), fetched, wanted).await
+        resolve(self.origin(), fetched, wanted).await
     }
 
     /// Streams the layers, two at a time, and makes the inventory.
@@ -48,8 +69,7 @@ impl RegistryImage {
         options: ScanOptions,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Inventory, ScanError> {
-        analyse(Origin::Registry(&self.repository), &self.reference.to_string(), image, options, progress)
-            .await
+        analyse(self.origin(), &self.reference.to_string(), image, options, progress).await
     }
 
     /// What refers to the platform's manifest `image`, or to the index that the reference names.
@@ -68,12 +88,16 @@ impl RegistryImage {
         asked.await.map_err(ScanError::resolving)
     }
 
+    fn origin(&self) -> Origin<'_> {
+        Origin::Registry(&self.repository, &self.cache)
+    }
+
     /// The diff ids of its layers, bottom first; no layer is read.
     ///
     /// # Errors
     /// As [`Self::analyse`].
     pub async fn diff_ids(&self, image: &PlatformManifest) -> Result<Vec<Digest>, ScanError> {
-        diff_ids(Origin::Registry(&self.repository), image).await
+        diff_ids(self.origin(), image).await
     }
 }
 

@@ -22,6 +22,9 @@ pub struct Arguments {
     /// The question as JSON.
     #[arg(long, env = "BREAKWATER_QUESTION", hide_env_values = true)]
     pub question: String,
+    /// Which of the pods that share the question this is, from 0; an Indexed Job says so.
+    #[arg(long, env = "JOB_COMPLETION_INDEX", default_value_t = 0)]
+    pub index: u32,
     /// The projected token that intake knows this pod by; read again for every request.
     #[arg(long, default_value = "/var/run/secrets/breakwater/token")]
     pub token_file: PathBuf,

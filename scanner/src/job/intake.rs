@@ -9,7 +9,7 @@ use breakwater_core::{
     printable,
     scan::{
         FailureReason, INVENTORY_PATH, LISTING_PATH, Listing, OFFER_PATH, OUTCOME_PATH, Offer, OfferAnswer,
-        Outcome, PostedInventory, ScanFailure, ScanStage,
+        Outcome, PostedInventory, ScanFailure, ScanStage, TAG_PATH, Tag, TagAnswer,
     },
 };
 use reqwest::{
@@ -97,10 +97,20 @@ impl Intake {
         Ok(Self { http, base, token_file: token_file.to_owned() })
     }
 
+    /// Says what was found in the repositories; answers what counts: of several pods the first word stands.
+    ///
     /// # Errors
     /// [`IntakeError`], as for the others.
-    pub async fn listing(&self, listing: &Listing) -> Result<(), IntakeError> {
-        self.post(LISTING_PATH, json(listing)?, None).await.map(drop)
+    pub async fn listing(&self, listing: &Listing) -> Result<Listing, IntakeError> {
+        let answer = self.post(LISTING_PATH, json(listing)?, None).await?;
+        serde_json::from_slice(&answer).map_err(|_| IntakeError::Answer)
+    }
+
+    /// # Errors
+    /// [`IntakeError`].
+    pub async fn tag(&self, tag: &Tag) -> Result<TagAnswer, IntakeError> {
+        let answer = self.post(TAG_PATH, json(tag)?, None).await?;
+        serde_json::from_slice(&answer).map_err(|_| IntakeError::Answer)
     }
 
     /// # Errors

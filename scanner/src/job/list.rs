@@ -2,13 +2,17 @@
 
 use breakwater_core::{
     ImageReference,
-    scan::{Listing, MAX_IMAGES, Question, RepositoryFailure, RepositoryQuestion, ScanFailure},
+    scan::{Listing, MAX_IMAGES, MAX_LISTING, Question, RepositoryFailure, RepositoryQuestion, ScanFailure},
 };
+use serde::Serialize;
 
 use crate::{
     ScanError,
     registry::{Connection, RegistryError},
 };
+
+/// Bytes of a listing's JSON besides its images and failures.
+const FRAME: usize = 80;
 
 /// The wanted tags of a repository, newest first, or why they are not known.
 pub(super) type Tags = Result<Vec<String>, ScanFailure>;
@@ -43,12 +47,23 @@ pub(super) fn listing(question: &Question, tags: Vec<Tags>) -> Listing {
         }
     }
     wanted.sort_by_key(|(rank, position, _)| (*rank, *position));
+    let found = wanted.len();
     let room = question.image_bound().min(MAX_IMAGES.saturating_sub(failures.len()));
-    let left_out = u32::try_from(wanted.len().saturating_sub(room)).unwrap_or(u32::MAX);
     wanted.truncate(room);
+    let mut bytes = size(&failures).saturating_add(FRAME);
+    wanted.retain(|(_, _, image)| {
+        bytes = bytes.saturating_add(size(image)).saturating_add(1);
+        bytes <= MAX_LISTING
+    });
+    let left_out = u32::try_from(found.saturating_sub(wanted.len())).unwrap_or(u32::MAX);
     // One repository's images together: what is learned of the first serves the next.
     wanted.sort_by_key(|(rank, position, _)| (*position, *rank));
     Listing { images: wanted.into_iter().map(|(_, _, image)| image).collect(), failures, left_out }
+}
+
+/// Bytes of JSON.
+fn size(value: &impl Serialize) -> usize {
+    serde_json::to_vec(value).map_or(usize::MAX, |json| json.len())
 }
 
 #[cfg(test)]
@@ -74,6 +89,7 @@ mod tests {
             images: vec![],
             repositories: repositories.iter().map(repository).collect(),
             max_images,
+            shards: 1,
             platforms: vec![Platform::linux("amd64")],
             registry: RegistryAccess::default(),
             mirrors: Vec::new(),
@@ -97,5 +113,14 @@ mod tests {
         assert_eq!(images, ["registry.test/large:4", "registry.test/large:3", "registry.test/small:1"]);
         assert_eq!(listing.left_out, 2);
         assert_eq!(listing.failures, [RepositoryFailure { repository: 1, failure: missing }]);
+    }
+
+    #[test]
+    fn a_listing_fits_its_annotation() {
+        let long = "x".repeat(120);
+        let tags = (0..500).map(|n| format!("{n}-{long}")).collect();
+        let listing = listing(&question(&["app"], 500), vec![Ok(tags)]);
+        assert!(size(&listing) <= MAX_LISTING && size(&listing) > MAX_LISTING * 9 / 10);
+        assert_eq!(listing.images.len() + listing.left_out as usize, 500);
     }
 }

@@ -109,6 +109,23 @@ impl LayerFacts {
         }
     }
 
+    /// Bytes it keeps, roughly.
+    pub(super) fn size(&self) -> usize {
+        const ITEM: usize = 192;
+        let file = |(path, file): (&String, &FileFacts)| {
+            let items = file.software.len() + file.special.len() + file.secrets.len();
+            let evidence = file.evidence.as_ref().map_or(0, Evidence::size);
+            path.len()
+                .saturating_add(ITEM)
+                .saturating_add(items.saturating_mul(ITEM))
+                .saturating_add(evidence)
+        };
+        let names = self.removed.iter().chain(&self.opaque).map(|path| path.len() + 24);
+        let unanalysed = self.unanalysed.iter().map(|item| item.path.len() + item.reason.len() + 48);
+        let hashes = self.present.len().saturating_add(self.directories.len()).saturating_mul(8);
+        self.files.iter().map(file).chain(names).chain(unanalysed).fold(hashes, usize::saturating_add)
+    }
+
     pub(super) fn has(&self, path: &str) -> bool {
         self.present.binary_search(&hash(path)).is_ok()
     }

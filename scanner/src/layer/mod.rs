@@ -1,5 +1,6 @@
 //! A layer's bytes, streamed once: digest, inflate, tar, and the few files that matter. Nothing is written to disk.
 
+mod cache;
 pub mod directory;
 pub mod entry;
 mod error;
@@ -12,6 +13,7 @@ mod read;
 pub mod tar;
 mod want;
 
+pub use cache::LayerCache;
 pub use error::LayerError;
 pub use facts::{Evidence, FileFacts, LayerFacts};
 pub use inflate::Inflated;

@@ -2,7 +2,7 @@
 
 use breakwater_core::{Digest, ImageReference, scan::MAX_MANIFEST};
 use reqwest::{
-    Response, StatusCode,
+    Method, Response, StatusCode,
     header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RANGE, WWW_AUTHENTICATE},
 };
 use tokio::sync::Mutex;
@@ -64,6 +64,17 @@ impl Endpoint {
         Ok(Fetched { bytes, media_type, digest })
     }
 
+    /// `HEAD`: most registries that count pulls do not count it (distribution-spec, "Checking if content exists in the registry").
+    pub(super) async fn digest(&self, tag: &str) -> Result<Option<Digest>, RegistryError> {
+        let what = format!("digest of {}:{tag}", self.name);
+        let url = self.url(&format!("manifests/{tag}"), &what)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
+        let response = self.request(Method::HEAD, &url, headers, &what).await?;
+        let digest = response.headers().get("docker-content-digest");
+        Ok(digest.and_then(|digest| digest.to_str().ok()?.parse().ok()))
+    }
+
     pub(super) async fn config(&self, digest: &Digest) -> Result<Vec<u8>, RegistryError> {
         let what = format!("configuration {} of {}", digest.short(), self.name);
         let response = self.get(&format!("blobs/{digest}"), HeaderMap::new(), &what).await?;
@@ -120,13 +131,23 @@ impl Endpoint {
     pub(super) async fn fetch(
         &self,
         url: &Url,
+        headers: HeaderMap,
+        what: &str,
+    ) -> Result<Response, RegistryError> {
+        self.request(Method::GET, url, headers, what).await
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        url: &Url,
         mut headers: HeaderMap,
         what: &str,
     ) -> Result<Response, RegistryError> {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let mut attempt = 1;
         loop {
-            let error = match self.authorized(url, &headers, what).await {
+            let error = match self.authorized(&method, url, &headers, what).await {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
@@ -141,12 +162,13 @@ impl Endpoint {
     /// One answer; a challenge is answered once.
     async fn authorized(
         &self,
+        method: &Method,
         url: &Url,
         headers: &HeaderMap,
         what: &str,
     ) -> Result<Response, RegistryError> {
         let known = self.authorization.lock().await.clone();
-        let response = self.connection.get(url, headers, known.as_ref()).await?;
+        let response = self.connection.ask(method, url, headers, known.as_ref()).await?;
         if response.status() != StatusCode::UNAUTHORIZED || response.url().origin() != url.origin() {
             return self.accepted(response, what);
         }
@@ -164,7 +186,7 @@ impl Endpoint {
         if answer.is_none() {
             return self.accepted(response, what);
         }
-        let response = self.connection.get(url, headers, answer.as_ref()).await?;
+        let response = self.connection.ask(method, url, headers, answer.as_ref()).await?;
         self.accepted(response, what)
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use reqwest::{
-    Response, StatusCode,
+    Method, Response, StatusCode,
     header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER},
 };
 use url::Url;
@@ -16,16 +16,17 @@ use super::{
 use crate::limits::{MAX_REDIRECTS, MAX_RETRY_AFTER};
 
 impl Connection {
-    /// `GET url` with the authorization, which goes to `url`'s own origin only, whatever the redirects.
-    pub(super) async fn get(
+    /// Requests `url` with the authorization, which goes to `url`'s own origin only, whatever the redirects.
+    pub(super) async fn ask(
         &self,
+        method: &Method,
         url: &Url,
         headers: &HeaderMap,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, RegistryError> {
         let mut next = url.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let mut request = self.http.get(next.clone()).headers(headers.clone());
+            let mut request = self.http.request(method.clone(), next.clone()).headers(headers.clone());
             if let Some(authorization) = authorization.filter(|_| next.origin() == url.origin()) {
                 request = request.header(AUTHORIZATION, authorization);
             }

@@ -46,6 +46,14 @@ impl Repository {
         self.anywhere(async |endpoint| endpoint.manifest(selector).await).await
     }
 
+    /// The digest that a tag names now, without the bytes. `None`: the registry does not say.
+    ///
+    /// # Errors
+    /// [`RegistryError`].
+    pub async fn digest(&self, tag: &str) -> Result<Option<Digest>, RegistryError> {
+        self.anywhere(async |endpoint| endpoint.digest(tag).await).await
+    }
+
     /// An image configuration, at most 4 MiB, checked against its digest.
     ///
     /// # Errors

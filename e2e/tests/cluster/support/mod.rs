@@ -6,6 +6,7 @@ pub mod hostile;
 pub mod namespace;
 pub mod objects;
 pub mod product;
+pub mod stock;
 pub mod wait;
 
 use kube::{Client, Config, config::KubeConfigOptions};

@@ -6,7 +6,8 @@ use breakwater_core::{
     ImageReference, Platform,
     policy::{RegistrySource, RepositorySource},
     scan::{
-        MAX_IMAGES, MAX_MIRRORS, MAX_REPOSITORIES, Mirror, Question, RegistryAccess, RepositoryQuestion, pod,
+        MAX_IMAGES, MAX_MIRRORS, MAX_REPOSITORIES, MAX_SHARDS, Mirror, Question, RegistryAccess,
+        RepositoryQuestion, pod,
     },
     workload::WorkloadRef,
 };
@@ -24,7 +25,7 @@ use super::{
 use crate::{config::Config, context::Context, workloads::Workloads};
 
 /// The most (image, platform) pairs of one Job: what is remembered of them must fit into its annotations (256 KiB).
-const MAX_PAIRS: usize = 400;
+pub(crate) const MAX_PAIRS: usize = 1_500;
 
 /// The largest question, in bytes of JSON: it travels in one environment variable, and Linux takes 128 KiB of one (MAX_ARG_STRLEN).
 const MAX_QUESTION: usize = 96 << 10;
@@ -112,6 +113,7 @@ pub(super) async fn resolve(
         images: Vec::new(),
         repositories: Vec::new(),
         max_images: 0,
+        shards: 1,
         registry: RegistryAccess::default(),
         mirrors: Vec::new(),
         intake: format!("https://breakwater-intake.{}.svc:8443", context.namespace),
@@ -122,6 +124,7 @@ pub(super) async fn resolve(
         (ScanOf::Image(image), _) => question.images.push(image.clone()),
         (ScanOf::Registry { repositories: only, .. }, Some(source)) => {
             question.repositories = repositories(source, only)?;
+            question.shards = scan.parallelism.clamp(1, MAX_SHARDS);
             question.max_images = max_images(source.max_images, question.platforms.len());
         }
         (ScanOf::Registry { .. }, None) => {}

@@ -100,6 +100,8 @@ pub fn build(template: &Template, order: &Order) -> Job {
     let registry = order.question.registry_host().to_owned();
     let facts =
         [(REQUESTER, order.requester.clone()), (REGISTRY, registry), (ATTEMPT, order.attempt.to_string())];
+    let shards = order.question.shards();
+    let shared = (shards > 1).then(|| i32::try_from(shards).unwrap_or(1));
     Job {
         metadata: ObjectMeta {
             name: Some(order.name.clone()),
@@ -109,8 +111,12 @@ pub fn build(template: &Template, order: &Order) -> Job {
             ..ObjectMeta::default()
         },
         spec: Some(JobSpec {
-            // Attempts are the controller's: each is a Job of its own.
-            backoff_limit: Some(0),
+            // Attempts are the controller's: each is a Job of its own. Of pods that share the images one may die alone.
+            backoff_limit: shared.is_none().then_some(0),
+            backoff_limit_per_index: shared.map(|_| 0),
+            completion_mode: shared.map(|_| "Indexed".to_owned()),
+            completions: shared,
+            parallelism: shared,
             active_deadline_seconds: Some(i64::from(order.question.timeout_seconds) + START_SECONDS),
             ttl_seconds_after_finished: Some(TTL_SECONDS),
             template: PodTemplateSpec {
@@ -343,6 +349,7 @@ mod tests {
                 images: vec!["registry.test:5000/team/app:1".parse().unwrap()],
                 repositories: vec![],
                 max_images: 0,
+                shards: 1,
                 platforms: vec![Platform::linux("amd64")],
                 registry: RegistryAccess {
                     insecure: true,
@@ -373,6 +380,19 @@ mod tests {
     #[test]
     fn the_job_is_the_one_in_the_golden_file() {
         insta::assert_yaml_snapshot!(build(&template(), &order(true)));
+    }
+
+    #[test]
+    fn several_pods_share_the_images_of_repositories_alone() {
+        let mut order = order(false);
+        order.question.shards = 4;
+        let of = |order: &Order| build(&template(), order).spec.unwrap();
+        assert_eq!((of(&order).completion_mode, of(&order).parallelism), (None, None));
+        order.question.repositories = crate::intake::fixtures::registry_question().repositories;
+        let spec = of(&order);
+        assert_eq!(spec.completion_mode.as_deref(), Some("Indexed"));
+        assert_eq!((spec.completions, spec.parallelism), (Some(4), Some(4)));
+        assert_eq!((spec.backoff_limit, spec.backoff_limit_per_index), (None, Some(0)));
     }
 
     #[test]

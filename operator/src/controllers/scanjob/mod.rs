@@ -39,6 +39,8 @@ use kube::{
     },
 };
 
+#[cfg(test)]
+pub(crate) use asking::MAX_PAIRS;
 pub use job::{Order, SERVICE_ACCOUNT, Template, build, ended, question, requester};
 
 use crate::{

@@ -194,21 +194,18 @@ async fn found(
     let mut all = Vec::new();
     let (policies, place) = policies(controller, &namespace).await?;
     for outcome in outcomes {
-        let offered = record::offered(job, &outcome.image).filter(|_| outcome.failure.is_none());
         let mut manifests = Vec::new();
-        if let Some(offered) = &offered {
-            let domain = Domain::of(&question, offered.manifests.len(), &namespace);
-            for manifest in &offered.manifests {
-                manifests.push(manifest_of(controller, &domain, &manifest.digest).await?);
+        if let Some(scanned) = &outcome.scanned {
+            let domain = Domain::of(&question, scanned.manifests.len(), &namespace);
+            for manifest in &scanned.manifests {
+                manifests.push(manifest_of(controller, &domain, manifest).await?);
             }
         }
-        let digest = offered.as_ref().and_then(|offered| {
-            offered.index.as_ref().or_else(|| offered.manifests.first().map(|manifest| &manifest.digest))
-        });
-        let totals = offered.is_some().then(|| totals(&manifests));
-        found.entries.push(image_entry(outcome, digest.map(ToString::to_string), totals.as_ref()));
+        let digest = outcome.scanned.as_ref().map(|scanned| scanned.digest.to_string());
+        let totals = outcome.scanned.is_some().then(|| totals(&manifests));
+        found.entries.push(image_entry(outcome, digest, totals.as_ref()));
         all.extend(totals);
-        if offered.is_some() {
+        if outcome.scanned.is_some() {
             let images: Vec<_> = manifests.iter().map(|manifest| manifest.image.clone()).collect();
             found.verdicts.extend(judgement::verdicts(
                 &policies,
@@ -220,7 +217,8 @@ async fn found(
         }
         if found.one_image {
             let named = platforms.iter().filter(|platform| was_named(scan, platform));
-            let absent = named.filter(|p| offered.as_ref().is_some_and(|offered| offered.absent.contains(p)));
+            let absent =
+                named.filter(|p| outcome.scanned.as_ref().is_some_and(|scanned| scanned.absent.contains(p)));
             found.absent = absent.map(ToString::to_string).collect();
         }
     }

@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_told_once_and_then_is_history() {
-        let outcomes = vec![ImageOutcome { image: IMAGE.parse().unwrap(), failure: None }];
+        let outcomes = vec![ImageOutcome { image: IMAGE.parse().unwrap(), scanned: None, failure: None }];
         let found = Found { totals: totals(&[manifest("a", vec![])]), one_image: true, ..Found::default() };
         let answered =
             planned(fixtures::scan_job(), Turn::Answered { attempt: 1, outcomes, found }, vec![job()], 100);

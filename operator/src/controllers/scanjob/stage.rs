@@ -12,7 +12,7 @@ use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt as _;
 
 use super::job;
-use crate::intake::record;
+use crate::intake::{Ended, Scanned, record};
 
 /// The first wait before another attempt; each further one is three times as long.
 const FIRST_BACKOFF: TimeDelta = TimeDelta::seconds(10);
@@ -53,6 +53,7 @@ pub(super) enum Stage {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ImageOutcome {
     pub(super) image: ImageReference,
+    pub(super) scanned: Option<Scanned>,
     pub(super) failure: Option<ScanFailure>,
 }
 
@@ -127,15 +128,16 @@ pub(super) fn stage(
         Some("DeadlineExceeded") => timed_out(),
         _ => died("the scan pod ended without a word: killed, evicted, or out of memory"),
     };
-    let scanned = images.into_iter().zip(ended).map(|(image, ended)| {
-        let failure = ended.map_or_else(|| Some(silence.clone()), |ended| ended.failure);
-        ImageOutcome { image, failure }
+    let scanned = images.into_iter().zip(ended).map(|(image, ended)| match ended {
+        Some(Ended { scanned, failure, .. }) => ImageOutcome { image, scanned, failure },
+        None => ImageOutcome { image, scanned: None, failure: Some(silence.clone()) },
     });
     let mut outcomes = unlisted_repositories(&repositories, listing, &silence);
     outcomes.extend(scanned);
     if outcomes.is_empty() {
         let nothing = |repository: &RepositoryQuestion| ImageOutcome {
             image: repository.reference(),
+            scanned: None,
             failure: Some(nothing_selected(repository)),
         };
         outcomes.extend(repositories.iter().map(nothing));
@@ -151,6 +153,7 @@ fn unlisted_repositories(
 ) -> Vec<ImageOutcome> {
     let outcome = |repository: &RepositoryQuestion, failure: ScanFailure| ImageOutcome {
         image: repository.reference(),
+        scanned: None,
         failure: Some(failure),
     };
     let Some(listing) = listing else {
@@ -227,7 +230,7 @@ mod tests {
     use super::*;
     use crate::{
         controllers::scanjob::fixtures::{self, at},
-        intake::record::{Ended, outcome_patch},
+        intake::record::outcome_patch,
     };
 
     fn failure(reason: FailureReason, retry_after_seconds: Option<u32>) -> ScanFailure {
@@ -241,9 +244,14 @@ mod tests {
     ) -> Arc<Job> {
         let mut job = serde_json::to_value(fixtures::job(attempt)).unwrap();
         if let Some(failure) = failure {
-            let patch = outcome_patch(&fixtures::IMAGE.parse().unwrap(), &Ended { at: at(100), failure });
+            let patch = outcome_patch(
+                &fixtures::IMAGE.parse().unwrap(),
+                &Ended { at: at(100), scanned: None, failure },
+            );
             for (key, value) in patch["metadata"]["annotations"].as_object().unwrap() {
-                job["metadata"]["annotations"][key] = value.clone();
+                if !value.is_null() {
+                    job["metadata"]["annotations"][key] = value.clone();
+                }
             }
         }
         if let Some((kind, reason)) = condition {
@@ -356,7 +364,9 @@ mod tests {
 
     fn annotated(job: &mut Job, patch: &serde_json::Value) {
         for (key, value) in patch["metadata"]["annotations"].as_object().unwrap() {
-            job.annotations_mut().insert(key.clone(), value.as_str().unwrap().into());
+            if let Some(text) = value.as_str() {
+                job.annotations_mut().insert(key.clone(), text.into());
+            }
         }
     }
 
@@ -366,7 +376,7 @@ mod tests {
             annotated(&mut job, &record::listing_patch(&listing));
         }
         for image in ended {
-            let ended = Ended { at: at(100), failure: None };
+            let ended = Ended { at: at(100), scanned: None, failure: None };
             annotated(&mut job, &outcome_patch(&image.parse().unwrap(), &ended));
         }
         Arc::new(job)

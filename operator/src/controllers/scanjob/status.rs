@@ -338,7 +338,7 @@ mod tests {
             message: "registry.test:5000 has no tag 1".into(),
             retry_after_seconds: None,
         });
-        ImageOutcome { image: IMAGE.parse().unwrap(), failure }
+        ImageOutcome { image: IMAGE.parse().unwrap(), scanned: None, failure }
     }
 
     fn answered(manifests: &[Manifest], outcomes: &[ImageOutcome]) -> ScanJobStatus {

@@ -98,7 +98,12 @@ impl Bench {
         let path = format!("{JOBS}{}", self.job());
         let mut job = self.api.object(&path).unwrap();
         for (key, value) in patch["metadata"]["annotations"].as_object().unwrap() {
-            job["metadata"]["annotations"][key] = value.clone();
+            let annotations = job["metadata"]["annotations"].as_object_mut().unwrap();
+            if value.is_null() {
+                annotations.remove(key);
+            } else {
+                annotations.insert(key.clone(), value.clone());
+            }
         }
         self.api.hold(&path, job);
     }
@@ -147,7 +152,8 @@ async fn a_scan_from_creation_to_history_and_no_write_twice() {
     bench.controller.store.put(&Key::Inventory(Domain::Everyone, digest), &document).await.unwrap();
     bench.annotate(&offer_patch(&image, &offered));
     assert_eq!(bench.look().await, NOTHING, "an offer is no answer");
-    bench.annotate(&outcome_patch(&image, &Ended { at: chrono::DateTime::UNIX_EPOCH, failure: None }));
+    let ended = Ended { at: chrono::DateTime::UNIX_EPOCH, scanned: offered.scanned(), failure: None };
+    bench.annotate(&outcome_patch(&image, &ended));
 
     assert_eq!(bench.look().await, [format!("PATCH {SCAN_JOB}/status")]);
     let status = bench.status();
