@@ -43,9 +43,9 @@ pub enum Blocker {
     IndexMissing,
     #[error("IndexOlder: revision {have} of the advisories is in use, the finding was made with {needed}")]
     IndexOlder { have: u64, needed: u64 },
-    #[error("SecondLook: planned; acted on when it still holds at {0}")]
+    #[error("SecondLook: planned; acted on when it still holds at {}", to_the_second(.0))]
     SecondLook(DateTime<Utc>),
-    #[error("CoolDown: the last action on it was a short while ago; not before {0}")]
+    #[error("CoolDown: the last action on it was a short while ago; not before {}", to_the_second(.0))]
     CoolDown(DateTime<Utc>),
     #[error("BudgetSpent: {0}")]
     BudgetSpent(&'static str),
@@ -61,6 +61,10 @@ pub enum Blocker {
     VerdictUnknown,
     #[error("Failed: {0}")]
     Failed(&'static str),
+}
+
+fn to_the_second(time: &DateTime<Utc>) -> impl std::fmt::Display {
+    time.format("%Y-%m-%dT%H:%M:%SZ")
 }
 
 impl Blocker {
