@@ -56,6 +56,12 @@ pub enum Error {
         /// The end of the log, at most 4 KiB.
         tail: String,
     },
+    /// A list in an image's directory that names what nobody can make.
+    #[error("no module of e2e/cluster is called {name}")]
+    Ingredient {
+        /// As it was written.
+        name: String,
+    },
     /// An advisory that cannot be published.
     #[error("cannot publish: {0}")]
     Advisory(String),

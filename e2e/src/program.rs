@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::command::{command, output};
 use crate::error::AtPath;
-use crate::{Layout, Progress, Result, cache};
+use crate::{Error, Layout, Progress, Result, cache};
 
 /// The version of Kubernetes that `cluster/k8s/go.mod` names; the program does not know its own.
 const KUBERNETES: &str = "v1.34.4";
@@ -24,6 +24,13 @@ pub(crate) enum Program {
 }
 
 impl Program {
+    /// The one that is built from this directory of `e2e/cluster`.
+    pub(crate) fn of_module(name: &str) -> Result<Self> {
+        let all = [Self::Kubernetes, Self::Dns, Self::Kwok];
+        let unknown = || Error::Ingredient { name: name.to_owned() };
+        all.into_iter().find(|program| program.module() == name).ok_or_else(unknown)
+    }
+
     fn module(self) -> &'static str {
         match self {
             Self::Kubernetes => "k8s",

@@ -1,0 +1,111 @@
+//! Advisory ids as both sides report them, by package.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+use crate::packages::read;
+
+/// Ids with their aliases, of each package by name and version.
+#[derive(Debug, Default)]
+pub(crate) struct Findings(BTreeMap<(String, String), Vec<BTreeSet<String>>>);
+
+impl Findings {
+    /// A vulnerability counts once for each package that has it.
+    pub(crate) fn ids(&self) -> usize {
+        self.0.values().map(Vec::len).sum()
+    }
+
+    fn add(&mut self, package: &Value, ids: BTreeSet<String>) {
+        let word = |key: &str| package[key].as_str().unwrap_or_default().to_owned();
+        let known = self.0.entry((word("name"), word("version"))).or_default();
+        // The same package in two places is one.
+        if !known.contains(&ids) {
+            known.push(ids);
+        }
+    }
+}
+
+/// Our index of these advisories.
+pub(crate) fn index(program: &Path, osv: &Path, directory: &Path) -> PathBuf {
+    let index = directory.join("advisories.bwdb");
+    let mut build = Command::new(program);
+    build.args(["db", "build", "--source"]).arg(osv).arg("--out").arg(&index);
+    assert!(build.status().expect("it starts").success(), "the index is built");
+    index
+}
+
+/// The same archives where osv-scanner looks for them, and empty ones of what there is no data for: it refuses to start without.
+pub(crate) fn database(osv: &Path, directory: &Path) -> PathBuf {
+    let database = directory.join("osv");
+    let root = database.join("osv-scanner");
+    for ecosystem in ["Maven", "npm", "Packagist", "RubyGems", "NuGet"] {
+        fs::create_dir_all(root.join(ecosystem)).unwrap();
+        let empty = File::create(root.join(ecosystem).join("all.zip")).unwrap();
+        zip::ZipWriter::new(empty).finish().unwrap();
+    }
+    for entry in fs::read_dir(osv).expect("ADVISORIES_DIR holds osv").flatten() {
+        let archive = entry.path().join("all.zip");
+        if archive.is_file() {
+            let place = root.join(entry.file_name());
+            fs::create_dir_all(&place).unwrap();
+            fs::remove_file(place.join("all.zip")).ok();
+            symlink(archive.canonicalize().unwrap(), place.join("all.zip")).unwrap();
+        }
+    }
+    database
+}
+
+fn strings(list: &Value) -> impl Iterator<Item = String> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned)
+}
+
+pub(crate) fn breakwater(path: &Path) -> Findings {
+    let mut found = Findings::default();
+    for finding in read(path)["findings"].as_array().expect("findings") {
+        let id = finding["id"].as_str().expect("an id").to_owned();
+        found.add(&finding["package"], strings(&finding["aliases"]).chain([id]).collect());
+    }
+    found
+}
+
+pub(crate) fn osv_scanner(path: &Path) -> Findings {
+    let mut found = Findings::default();
+    for source in read(path)["results"].as_array().into_iter().flatten() {
+        for package in source["packages"].as_array().into_iter().flatten() {
+            for group in package["groups"].as_array().into_iter().flatten() {
+                found.add(&package["package"], strings(&group["ids"]).collect());
+            }
+        }
+    }
+    found
+}
+
+/// What only one of them has. An id is had if any of its aliases is.
+pub(crate) fn print_differences(ours: &Findings, theirs: &Findings) {
+    only("osv-scanner", theirs, ours);
+    only("breakwater", ours, theirs);
+}
+
+fn only(whose: &str, these: &Findings, others: &Findings) {
+    let mut lines = Vec::new();
+    for (package, findings) in &these.0 {
+        let others = others.0.get(package).map(Vec::as_slice).unwrap_or_default();
+        for ids in findings {
+            if others.iter().all(|other| other.is_disjoint(ids)) {
+                let ids = ids.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+                lines.push(format!("  {} {}  {ids}", package.0, package.1));
+            }
+        }
+    }
+    println!("only {whose} reports: {}", lines.len());
+    for line in lines {
+        println!("{line}");
+    }
+}
