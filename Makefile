@@ -2,7 +2,7 @@
 CLUSTER = cargo run --quiet --package breakwater-e2e --bin cluster --
 
 .DEFAULT_GOAL := help
-.PHONY: help cluster-up cluster-down cluster-status cluster-env deploy images demo test bench bench-peers fmt lint crdgen
+.PHONY: help cluster-up cluster-down cluster-status cluster-env deploy images demo test bench bench-peers fuzz fmt lint crdgen
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,10 +35,13 @@ bench: deploy ## Benchmarks: advisories, one image beside peers, then scan time 
 	cargo bench -p breakwater-advisories
 	cargo bench --profile dev -p breakwater-e2e --bench peers
 	@$(CLUSTER) image build demo-app shop/app:1.0
-	eval "$$($(CLUSTER) env)" && cargo bench --profile dev -p breakwater-e2e --features cluster --bench scan --bench memory
+	eval "$$($(CLUSTER) env)" && cargo bench --profile dev -p breakwater-e2e --features cluster --bench scan --bench registry --bench memory
 
 bench-peers: ## Build the peers that `make bench` takes from PATH (minutes, once), and measure beside them
 	cargo bench --profile dev -p breakwater-e2e --bench peers -- --install
+
+fuzz: ## Fuzz the parsers of hostile input: make fuzz SECONDS=60 TARGETS='tar jar'
+	@scripts/fuzz $(or $(SECONDS),60) $(TARGETS)
 
 fmt: ## Format
 	cargo fmt --all

@@ -19,11 +19,15 @@ fn directory() -> PathBuf {
 
 /// Runs each seed of `target` through `is_understood`.
 fn seeds(target: &str, is_understood: impl Fn(&[u8]) -> bool) {
+    for_paths(target, |path| is_understood(&std::fs::read(path).unwrap()));
+}
+
+fn for_paths(target: &str, is_understood: impl Fn(&Path) -> bool) {
     let mut count = 0;
     for entry in std::fs::read_dir(directory().join(target)).unwrap() {
         let path = entry.unwrap().path();
         let is_good = path.file_name().unwrap().to_str().unwrap().starts_with("good-");
-        assert!(is_understood(&std::fs::read(&path).unwrap()) || !is_good, "{}", path.display());
+        assert!(is_understood(&path) || !is_good, "{}", path.display());
         count += 1;
     }
     assert!(count > 0, "{target}");
@@ -42,6 +46,24 @@ fn is_built(extension: &str, bytes: &[u8]) -> bool {
 fn records_and_archives() {
     seeds("osv", |bytes| is_built("json", bytes));
     seeds("osvzip", |bytes| is_built("zip", bytes));
+}
+
+/// What an index joins to its records: built, and with the one record's CVE in it: the file is another than without.
+#[test]
+fn joined() {
+    let record = directory().join("osv/good-go.json");
+    let index = |kev: Option<&Path>, severities: &[PathBuf]| {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("index");
+        let input = BuildInput { kev, severities, ..BuildInput::new(&record, &out) };
+        build(input, 1, chrono::DateTime::UNIX_EPOCH).ok()?;
+        Index::open(&out).unwrap().walk().unwrap();
+        Some(std::fs::read(&out).unwrap())
+    };
+    let alone = index(None, &[]);
+    let is_joined = |index: Option<Vec<u8>>| index.is_some() && index != alone;
+    for_paths("kev", |path| is_joined(index(Some(path), &[])));
+    for_paths("ratings", |path| is_joined(index(None, &[path.to_owned()])));
 }
 
 #[test]

@@ -1,14 +1,18 @@
 //! The fuzz targets' seeds, in every test run: nothing panics, and those named `good-…` are understood.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
-use std::{fs, io::Cursor, path::Path};
+use std::{
+    fs,
+    io::Cursor,
+    path::{Path, PathBuf},
+};
 
 use breakwater_core::{Digest, ImageReference, Platform};
 use breakwater_scanner::{
     ScanOptions,
     image::{
         ImageDescription,
-        local::{archive::Entries, docker},
+        local::{Source, archive::Entries, docker},
         manifest,
     },
     layer::{ExpectedLayer, LayerError, read_layer},
@@ -18,9 +22,12 @@ use breakwater_scanner::{
         java,
         license::{copyright, is_spdx, spdx},
         locks::Lock,
-        rpm, ruby,
+        npm, os_release,
+        program::ProgramSearch,
+        python, rpm, ruby,
     },
     registry::{
+        Credentials, Providers,
         challenge::{self, Challenge},
         link, referrers,
     },
@@ -63,6 +70,9 @@ fn package_databases() {
         !dpkg::parse_status(text(bytes)).is_empty() && !dpkg::parse_files(text(bytes)).is_empty()
     });
     seeds("apk", |bytes| apk::parse_installed(text(bytes)).0.len() == 2);
+    seeds("os_release", |bytes| {
+        os_release::parse(text(bytes)).is_some_and(|system| !system.version.is_empty())
+    });
 }
 
 #[test]
@@ -92,6 +102,10 @@ fn lists_of_other_languages() {
         |package: &LanguagePackage| package.name.to_lowercase().ends_with('c') && package.version == "1.2";
     seeds("gemspec", |bytes| ruby::parse("c-1.2.gemspec", text(bytes)).is_some_and(|gem| is_c(&gem)));
     seeds("conda", |bytes| conda::parse(bytes).is_ok_and(|record| is_c(&record)));
+    seeds("npm", |bytes| {
+        npm::parse(bytes).is_ok_and(|package| package.is_some_and(|package| is_c(&package)))
+    });
+    seeds("python", |bytes| python::parse(text(bytes)).is_some_and(|package| is_c(&package)));
     seeds("cran", |bytes| cran::parse(text(bytes)).is_some_and(|package| is_c(&package)));
     seeds("composer", |bytes| composer::parse(bytes).unwrap_or_default().iter().any(is_c));
     seeds("dotnet_deps", |bytes| dotnet::parse(bytes).unwrap_or_default().iter().any(is_c));
@@ -109,6 +123,20 @@ fn build_information() {
             }
         }
         search.finish(Some(program)).packages.iter().any(|package| package.name == "x.test/c")
+    });
+}
+
+#[test]
+fn programs() {
+    seeds("program", |bytes| {
+        let (piece, program) = bytes.split_first().unwrap();
+        let mut search = ProgramSearch::new(program.len() as u64, Vec::new());
+        for piece in program.chunks(usize::from(*piece)) {
+            if !search.push(piece) {
+                break;
+            }
+        }
+        !search.finish().0.packages.is_empty()
     });
 }
 
@@ -145,6 +173,7 @@ fn documents() {
     seeds("manifest", |bytes| manifest::parse(bytes, None).is_ok() || ImageDescription::parse(bytes).is_ok());
     seeds("referrers", |bytes| referrers::parse(bytes).is_some_and(|found| found.len() == 2));
     seeds("reference", |bytes| text(bytes).parse::<ImageReference>().is_ok());
+    seeds("source", |bytes| text(bytes).parse::<Source>().is_ok());
     seeds("docker_archive", |bytes| docker::parse(bytes).is_ok());
     seeds("purl", |bytes| text(bytes).parse::<PackageUrl>().is_ok());
     let platform = Platform::linux("amd64");
@@ -159,6 +188,16 @@ fn archives_of_images() {
         let entries = Entries::read(Cursor::new(bytes), bytes.len() as u64);
         entries.is_ok_and(|entries| entries.find("index.json").is_some() && entries.find("out").is_none())
     });
+}
+
+#[test]
+fn credentials() {
+    let image: ImageReference = "registry.test:5000/team/app:1".parse().unwrap();
+    seeds("credentials", |bytes| {
+        let known = Credentials::parse(bytes).and_then(|known| known.for_repository(&image));
+        known.is_ok_and(|credential| credential.is_some())
+    });
+    seeds("providers", |bytes| Providers::parse(bytes, PathBuf::new()).is_ok());
 }
 
 #[test]
