@@ -19,7 +19,7 @@ use breakwater_core::{
     glob::Glob,
     scan::{
         FailureReason, Listing, Offer, OfferAnswer, Outcome, PostedInventory, Question, RegistryAccess,
-        RepositoryQuestion, ScanStage,
+        RepositoryQuestion, ScanStage, TagAnswer,
     },
 };
 use support::*;
@@ -55,8 +55,14 @@ impl TestIntake {
                 if count <= refusals {
                     return (refusal, "not now").into_response();
                 }
-                if path != breakwater_core::scan::OFFER_PATH {
-                    return StatusCode::NO_CONTENT.into_response();
+                match path.as_str() {
+                    // The first word stands, and is the answer.
+                    breakwater_core::scan::LISTING_PATH => return body.into_response(),
+                    breakwater_core::scan::TAG_PATH => {
+                        return axum::Json(TagAnswer { current: !needs }).into_response();
+                    }
+                    breakwater_core::scan::OFFER_PATH => {}
+                    _ => return StatusCode::NO_CONTENT.into_response(),
                 }
                 let offer: Offer = serde_json::from_slice(&body).unwrap();
                 let digests = offer.manifests.iter().map(|manifest| Digest::of(&manifest.bytes)).collect();
