@@ -5,6 +5,6 @@ use breakwater_advisories::changes::Listing;
 
 libfuzzer_sys::fuzz_target!(|csv: &[u8]| {
     if let Some(listing) = Listing::parse(csv) {
-        listing.changes(listing.newest().unwrap_or_default(), &HashSet::new());
+        let _ = listing.changes(listing.newest().unwrap_or_default(), &HashSet::new());
     }
 });
