@@ -60,6 +60,10 @@ impl Recurrence {
         if !pattern.starts_with('@') && pattern.split_whitespace().count() != 5 {
             return Err(named(format!("{} fields", pattern.split_whitespace().count())));
         }
+        // The parser passes over an empty item. A field of nothing else would be searched for, minute by minute, until the year 5000.
+        if pattern.split_whitespace().any(|field| field.split(',').any(str::is_empty)) {
+            return Err(named("an empty item in a list".to_owned()));
+        }
         let cron = croner::Cron::from_str(pattern).map_err(|error| named(error.to_string()))?;
         let zone = match zone {
             Some(name) => {
@@ -251,7 +255,8 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_schedule() {
-        for bad in ["", "x", "* * * *", "60 * * * *", "* * * * * *", "0 0 30 2 *"] {
+        for bad in ["", "x", "* * * *", "60 * * * *", "* * * * * *", "0 0 30 2 *", ", * * * *", "0 3, * * *"]
+        {
             assert!(Recurrence::cron(bad, None).is_err(), "{bad}");
         }
         assert!(matches!(
