@@ -105,7 +105,7 @@ pub struct ScanJobSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10))]
     pub attempts: Option<i32>,
-    /// How many scan pods work on a registry at the same time. 1 to 50, default 1; the operator's configuration bounds it.
+    /// How many scan pods work on a registry at the same time. 1 to 50, default 1; more than 8 count as 8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 50))]
     pub parallelism: Option<i32>,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use breakwater_core::{
     ImageReference, printable,
-    scan::{Listing, MAX_IMAGES, Question, RepositoryQuestion},
+    scan::{Listing, MAX_IMAGES, MAX_LISTING, Question, RepositoryQuestion},
 };
 
 use super::Refusal;
@@ -54,6 +54,10 @@ pub(super) fn accept(question: &Question, mut listing: Listing) -> Result<Listin
     for failure in listing.failures.iter_mut().map(|failed| &mut failed.failure) {
         failure.message = printable::line(&failure.message, MAX_MESSAGE);
         failure.retry_after_seconds = failure.retry_after_seconds.map(|seconds| seconds.min(MAX_RETRY_AFTER));
+    }
+    let size = serde_json::to_vec(&listing).map_err(|e| Refusal::Malformed(e.to_string()))?.len();
+    if size > MAX_LISTING {
+        return Err(Refusal::TooLarge(MAX_LISTING));
     }
     Ok(listing)
 }
@@ -132,6 +136,16 @@ mod tests {
         ] {
             assert_eq!(listed(&images, &failed), Err(reason), "{images:?} {failed:?}");
         }
+        let mut wide = fixtures::registry_question();
+        wide.repositories[1].newest = None;
+        wide.max_images = 500;
+        let long = |n: usize| format!("registry.test:5000/other:{n}-{}", "x".repeat(120)).parse().unwrap();
+        let listing = Listing { images: (0..500).map(long).collect(), ..Listing::default() };
+        assert_eq!(
+            accept(&wide, listing).unwrap_err().reason(),
+            "TooLarge",
+            "it must fit the Job's annotations"
+        );
         let about_an_image = accept(&fixtures::question(), Listing::default());
         assert_eq!(about_an_image.unwrap_err().reason(), "NotAsked");
     }

@@ -148,6 +148,10 @@ impl Intake {
     async fn tag(&self, request: Request<Body>) -> Result<Json<TagAnswer>, Refusal> {
         let (asked, job) = self.authorise(request.headers()).await?;
         let Tag { image, digest } = json(&body(request, MAX_WORD).await?)?;
+        // What a pod with one image says is everyone's fact: it shows the bytes.
+        if asked.question.repositories.is_empty() {
+            return Err(Refusal::NotAsked("tags".into()));
+        }
         offer::is_asked(&asked, &image)?;
         if record::ended(&job, &image).is_some() {
             return Ok(Json(TagAnswer { current: true }));

@@ -228,9 +228,10 @@ async fn what_a_tag_names_is_known_to_the_namespace_that_had_it_read() {
     let mut question = fixtures::registry_question();
     question.platforms.truncate(1);
     let hold = |question: &Question| api.hold(JOB, fixtures::job_about(question.clone()));
-    hold(&question);
     let digest = Digest::of(&fixtures::manifest("app"));
-    assert_eq!(post(&api, TAG_PATH, tag(&digest)).await.1["reason"], "NotAsked");
+    assert_eq!(post(&api, TAG_PATH, tag(&digest)).await.1["reason"], "NotAsked", "a Job about one image");
+    hold(&question);
+    assert_eq!(post(&api, TAG_PATH, tag(&digest)).await.1["reason"], "NotAsked", "nothing is listed yet");
     post(&api, LISTING_PATH, listed(&[IMAGE])).await;
     assert_eq!(post(&api, TAG_PATH, tag(&digest)).await.1, json!({"current": false}));
 
