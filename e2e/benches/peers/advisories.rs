@@ -23,8 +23,10 @@ impl Findings {
     }
 
     fn add(&mut self, package: &Value, ids: BTreeSet<String>) {
-        let word = |key: &str| package[key].as_str().unwrap_or_default().to_owned();
-        let known = self.0.entry((word("name"), word("version"))).or_default();
+        // One writes Python's names as they are spelt and Go's versions with their `v`, the other does not.
+        let word = |key: &str| package[key].as_str().unwrap_or_default().to_lowercase();
+        let version = word("version").trim_start_matches('v').to_owned();
+        let known = self.0.entry((word("name"), version)).or_default();
         // The same package in two places is one.
         if !known.contains(&ids) {
             known.push(ids);
@@ -44,7 +46,7 @@ pub(crate) fn index(program: &Path, osv: &Path, directory: &Path) -> PathBuf {
 /// The same archives where osv-scanner looks for them, and empty ones of what there is no data for: it refuses to start without.
 pub(crate) fn database(osv: &Path, directory: &Path) -> PathBuf {
     let database = directory.join("osv");
-    let root = database.join("osv-scanner");
+    let root = database.join("osv-scalibr");
     for ecosystem in ["Maven", "npm", "Packagist", "RubyGems", "NuGet"] {
         fs::create_dir_all(root.join(ecosystem)).unwrap();
         let empty = File::create(root.join(ecosystem).join("all.zip")).unwrap();
@@ -80,7 +82,10 @@ pub(crate) fn osv_scanner(path: &Path) -> Findings {
     for source in read(path)["results"].as_array().into_iter().flatten() {
         for package in source["packages"].as_array().into_iter().flatten() {
             for group in package["groups"].as_array().into_iter().flatten() {
-                found.add(&package["package"], strings(&group["ids"]).collect());
+                found.add(
+                    &package["package"],
+                    strings(&group["ids"]).chain(strings(&group["aliases"])).collect(),
+                );
             }
         }
     }
