@@ -12,7 +12,7 @@ use crate::process::Process;
 use crate::program::Program;
 use crate::{
     Environment, Error, Images, Kubectl, Layout, Progress, Registry, Result, cache, cgroup,
-    container_runtime, control_plane, dns, kubeconfig, kubelet, kwok, mirror, package,
+    container_runtime, control_plane, disk, dns, kubeconfig, kubelet, kwok, mirror, package,
 };
 
 /// The one cluster of this machine.
@@ -122,6 +122,7 @@ impl Cluster {
             }
             Status::Down => {}
         }
+        disk::require(&self.layout.state)?;
         package::install_missing(progress)?;
         let kubernetes = Program::Kubernetes.build(&self.layout, progress)?;
         let coredns = Program::Dns.build(&self.layout, progress)?;

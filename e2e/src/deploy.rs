@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::command::{command, shown};
-use crate::{Cluster, Error, Progress, PushedImage, Registry, Result};
+use crate::{Cluster, Error, Progress, PushedImage, Registry, Result, disk};
 
 /// Where static programs come from: glibc, linked in whole.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -29,6 +29,7 @@ const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// If something does not build, is refused, or does not become ready within two minutes.
 pub fn deploy(cluster: &Cluster, overlay: &Path, progress: &Progress) -> Result<()> {
     cluster.require()?;
+    disk::require(&cluster.layout().state)?;
     progress.step("build the product", || build(cluster))?;
     let images = push(cluster, progress)?;
     let kubectl = cluster.kubectl();

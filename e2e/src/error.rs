@@ -20,6 +20,18 @@ pub enum Error {
         /// Debian's packages that hold them.
         packages: String,
     },
+    /// There is no room for the cluster.
+    #[error(
+        "the disk of {path} has {free_mib} MiB free, {needed_mib} MiB are needed: remove what is not used, such as old target folders"
+    )]
+    DiskFull {
+        /// A directory on the disk.
+        path: PathBuf,
+        /// What is free.
+        free_mib: u64,
+        /// What has to be.
+        needed_mib: u64,
+    },
     /// The running kernel lacks something.
     #[error("this kernel has no {feature}: {needed_for}")]
     KernelLacks {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::address::{DNS_SERVICE, NODE, NODE_NAME, PODS};
+use crate::disk::EVICTION;
 use crate::kubeconfig::{KUBELET, PROXY};
 use crate::layout::write;
 use crate::node::Node;
@@ -87,7 +88,7 @@ fn configuration(layout: &Layout) -> serde_json::Value {
         "featureGates": {"KubeletCrashLoopBackOffMax": true},
         "crashLoopBackOff": {"maxContainerRestartPeriod": "1s"},
         // The host's disk and memory belong to others too.
-        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+        "evictionHard": {"memory.available": "100Mi", "nodefs.available": EVICTION, "imagefs.available": EVICTION},
         "imageGCHighThresholdPercent": 100,
     })
 }

@@ -15,6 +15,7 @@ mod command;
 mod container_runtime;
 mod control_plane;
 mod deploy;
+mod disk;
 mod dns;
 mod environment;
 mod error;
