@@ -50,11 +50,13 @@ async fn main() {
 
     populate(&client).await;
     let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
     wait("the pods run", Duration::from_secs(600), || async {
-        let running = ListParams::default().fields("status.phase=Running").limit(1);
-        let list = pods.list(&running).await.ok()?;
-        let all = list.items.len() + usize::try_from(list.metadata.remaining_item_count.unwrap_or(0)).ok()?;
-        (all >= WORKLOADS * REPLICAS).then_some(())
+        // A list by a selector does not say how many remain: the Deployments count their pods.
+        let list = deployments.list(&ListParams::default()).await.ok()?;
+        let ready = list.items.iter().filter_map(|deployment| deployment.status.as_ref()?.ready_replicas);
+        let ready: usize = ready.filter_map(|count| usize::try_from(count).ok()).sum();
+        (ready >= WORKLOADS * REPLICAS).then_some(())
     })
     .await;
     // The watch has seen them all when the memory does not grow any more.
