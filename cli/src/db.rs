@@ -23,6 +23,9 @@ mod shrinkage;
 pub(crate) mod sync;
 pub(crate) mod update;
 
+/// How to come by an index, as the end of a sentence.
+pub(crate) const MAKING_AN_INDEX: &str = "fetch one with `breakwater db update`, or make one of other records with \
+                                          `breakwater db build` and name it with --db FILE";
 /// From this age on, an index is called old.
 const OLD: TimeDelta = TimeDelta::hours(48);
 
@@ -94,7 +97,7 @@ fn skipped(skipped: &Skipped) -> Vec<String> {
 }
 
 pub(crate) fn status(file: &Path, output: Output, now: DateTime<Utc>) -> anyhow::Result<()> {
-    let index = Index::open(file)?;
+    let index = open(file)?;
     let built = DateTime::from_timestamp(index.built_at(), 0).unwrap_or_default();
     if output == Output::Json {
         let document = json!({
@@ -124,7 +127,7 @@ pub(crate) fn status(file: &Path, output: Output, now: DateTime<Utc>) -> anyhow:
 
 /// Opens the index, which checks its checksum, and looks at everything in it.
 pub(crate) fn verify(file: &Path) -> anyhow::Result<()> {
-    let index = Index::open(file)?;
+    let index = open(file)?;
     index.walk().with_context(|| {
         format!("the advisory index {} contradicts itself; fetch or build it again", file.display())
     })?;
@@ -136,6 +139,14 @@ pub(crate) fn verify(file: &Path) -> anyhow::Result<()> {
         size(index.size() as u64)
     );
     Ok(())
+}
+
+/// Opens an index; where there is none, says how to come by one.
+pub(crate) fn open(file: &Path) -> anyhow::Result<Index> {
+    // One that cannot be looked for is said to be unreadable, and why.
+    let is_missing = matches!(file.try_exists(), Ok(false));
+    anyhow::ensure!(!is_missing, "there is no advisory index {}: {MAKING_AN_INDEX}", file.display());
+    Ok(Index::open(file)?)
 }
 
 /// The named index, or the one that is used where none is named.
@@ -152,7 +163,11 @@ pub(crate) fn age(built: DateTime<Utc>, now: DateTime<Utc>) -> String {
         (0, hours) => count(usize::try_from(hours).unwrap_or(0), "hour"),
         (days, _) => count(usize::try_from(days).unwrap_or(0), "day"),
     };
-    if age > OLD { format!(" ({text} ago: old, build a new one)") } else { format!(" ({text} ago)") }
+    if age > OLD {
+        format!(" ({text} ago: old: run `breakwater db update`)")
+    } else {
+        format!(" ({text} ago)")
+    }
 }
 
 /// Bytes as people read them.

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::VIOLATED;
 use crate::arguments::{Diff, Output};
+use crate::db::MAKING_AN_INDEX;
 use crate::scan::delivery::deliver;
 use crate::scan::{inventory, knowledge, pretty};
 use crate::terminal::Page;
@@ -19,7 +20,7 @@ pub(crate) async fn run(arguments: &Diff, now: DateTime<Utc>) -> anyhow::Result<
     let index = knowledge::open(&arguments.knowledge, now)?;
     anyhow::ensure!(
         index.is_some() || arguments.fail_on_new.is_none(),
-        "--fail-on-new needs an advisory index: make one with `breakwater db build`, name it with --db FILE"
+        "--fail-on-new needs an advisory index: {MAKING_AN_INDEX}"
     );
     let before = inventory(&arguments.before, &arguments.reading).await?;
     let after = inventory(&arguments.after, &arguments.reading).await?;

@@ -9,6 +9,7 @@ use breakwater_core::policy::Compliance;
 use chrono::{DateTime, Utc};
 
 use crate::arguments::{FixPlan, Output};
+use crate::db::MAKING_AN_INDEX;
 use crate::scan::delivery::deliver;
 use crate::scan::{exit, inventory, judgement, knowledge, pretty};
 use crate::terminal::Page;
@@ -19,9 +20,8 @@ mod table;
 
 pub(crate) async fn run(arguments: &FixPlan, now: DateTime<Utc>) -> anyhow::Result<ExitCode> {
     let policy = arguments.policy.as_deref().map(judgement::read_policy).transpose()?;
-    let index = knowledge::open(&arguments.knowledge, now)?.context(
-        "a plan needs an advisory index: make one with `breakwater db build`, name it with --db FILE",
-    )?;
+    let index = knowledge::open(&arguments.knowledge, now)?
+        .with_context(|| format!("a plan needs an advisory index: {MAKING_AN_INDEX}"))?;
     let inventory = inventory(&arguments.source, &arguments.reading).await?;
 
     let matches = match_inventory(&index, &inventory);

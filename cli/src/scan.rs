@@ -33,6 +33,7 @@ mod sarif;
 mod source;
 mod spdx;
 mod table;
+mod wording;
 
 pub(crate) async fn run(arguments: &Scan, now: DateTime<Utc>) -> anyhow::Result<ExitCode> {
     // What can be wrong on this side is said before anybody is asked.

@@ -153,16 +153,24 @@ pub(crate) fn end_quietly_on_closed_pipe() {
 
 /// `1 package`, `2 packages`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
+    // A vowel before it keeps the y: days.
     let (stem, plural) = match noun.strip_suffix('y') {
-        Some(stem) => (stem, "ies"),
-        None => (noun, "s"),
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => (stem, "ies"),
+        _ => (noun, "s"),
     };
     if number == 1 { format!("1 {noun}") } else { format!("{number} {stem}{plural}") }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::wrap;
+    use super::{count, wrap};
+
+    #[test]
+    fn nouns_have_plurals() {
+        assert_eq!(count(1, "day"), "1 day");
+        assert_eq!(count(2, "day"), "2 days");
+        assert_eq!(count(0, "advisory"), "0 advisories");
+    }
 
     #[test]
     fn text_is_broken_at_spaces_and_long_words_anywhere() {

@@ -4,6 +4,8 @@
 
 mod registry;
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use registry::{breakwater, index, old_application, policy, registry, text};
 use serde_json::{Value, json};
 
@@ -88,7 +90,18 @@ async fn what_cannot_be_done_is_said_with_its_remedy() {
     let missing = format!("{registry}/app:missing");
     for (arguments, words) in [
         (vec!["scan", "UPPER/case"], "SOURCE"),
+        (vec!["scan", directory.path().to_str().unwrap()], "rootfs:DIR"),
+        (vec!["scan", "./image.tar"], "docker-archive:FILE"),
+        (vec!["scan", &image, "--base", "/srv/base"], "--base \"/srv/base\" is a path"),
+        (vec!["scan", &image, "--max-db-age", "24h"], "`breakwater db update`"),
+        (
+            vec!["scan", &image, "--insecure", "--allow-private", "--db", &path("absent")],
+            "`breakwater db update`",
+        ),
+        (vec!["fix-plan", &image], "`breakwater db update`"),
+        (vec!["diff", &image, &image, "--fail-on-new", "high"], "`breakwater db update`"),
         (vec!["scan", &image, "--insecure"], "--allow-private"),
+        (vec!["scan", &image, "--allow-private"], "--insecure"),
         (vec!["scan", &missing, "--insecure", "--allow-private"], "missing"),
         (vec!["scan", &image, "--insecure", "--allow-private", "--platform", "linux/s390x"], "--platform"),
         (vec!["scan", &image, "--db", &path("nowhere")], "nowhere"),
@@ -185,7 +198,42 @@ async fn the_index_is_found_and_its_age_is_said() {
     assert_eq!(text(&found.stderr), "");
     let without = registry::scan(&image, &[]).await;
     assert!(without.status.success());
-    assert!(text(&without.stdout).contains("breakwater db build"), "{}", text(&without.stdout));
+    let said = text(&without.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("fetch one with `breakwater db update`"), "{said}");
+}
+
+/// Everything beside packages that the table shows, from a real reading.
+#[tokio::test(flavor = "multi_thread")]
+async fn special_files_and_the_end_of_support_are_shown() {
+    let root = tempfile::tempdir().unwrap();
+    let path = |name: &str| root.path().join(name);
+    std::fs::create_dir_all(path("usr/bin")).unwrap();
+    std::fs::create_dir_all(path("etc")).unwrap();
+    let release = "ID=debian\nVERSION_ID=\"10\"\nPRETTY_NAME=\"Debian GNU/Linux 10 (buster)\"\n";
+    std::fs::write(path("etc/os-release"), release).unwrap();
+    for (name, mode) in [("usr/bin/su", 0o4755), ("usr/bin/xmrig", 0o755), ("etc/open", 0o666)] {
+        std::fs::write(path(name), "\x7fELF").unwrap();
+        std::fs::set_permissions(path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let source = format!("rootfs:{}", root.path().display());
+    let shown = breakwater(&["scan", &source]).await;
+    let table = text(&shown.stdout);
+    for words in [
+        "out of support",
+        "buster) ended on 2024-06-30",
+        "miners of cryptocurrency (1)",
+        "/usr/bin/xmrig",
+        "setuid: run as their owner (1)",
+        "/usr/bin/su  mode 4755",
+        "writable by everybody (1)",
+    ] {
+        assert!(table.contains(words), "{words}: {table}");
+    }
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+    let json = breakwater(&["scan", &source, "-o", "json"]).await;
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["support"], json!({"until": "2024-06-30", "ended": true}));
+    assert_eq!(json["findings"], json!([]), "it is no vulnerability");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -244,7 +292,18 @@ async fn an_image_padded_to_the_caps_is_unknown_and_never_compliant() {
         files.push(("app/node_modules/left-pad/package.json".to_owned(), package));
         registry::Image { name, layers: vec![files], config: json!({"User": "5"}) }
     };
-    let host = registry(vec![padded("padded", 32 << 20), padded("plain", 0)]).await;
+    // Removals of files that never were, of which no layer by itself has too many.
+    let layered = |name: &'static str, removals: usize| {
+        let removal = |layer: usize, number: usize| {
+            (format!("{layer}/{}/.wh.{number}", "d".repeat(200).repeat(20)), String::new())
+        };
+        let padding = (0..2).map(|layer| (0..removals).map(|number| removal(layer, number)).collect());
+        let layers = std::iter::once(registry::debian()).chain(padding).collect();
+        registry::Image { name, layers, config: json!({"User": "5"}) }
+    };
+    let images =
+        vec![padded("padded", 32 << 20), padded("plain", 0), layered("layered", 8_500), layered("few", 5)];
+    let host = registry(images).await;
     let policy =
         policy(directory.path(), "strict.yaml", &json!({"vulnerabilities": {"max": {"critical": 0}}}));
     let db = index(directory.path()).await;
@@ -260,4 +319,9 @@ async fn an_image_padded_to_the_caps_is_unknown_and_never_compliant() {
     assert_eq!(json["unanalysed"][0]["path"], "app/node_modules/left-pad/package.json");
     let (code, json) = judged("plain").await;
     assert_eq!((code, &json["verdict"]["result"]), (Some(0), &json!("Pass")), "the same without padding");
+    let (code, json) = judged("layered").await;
+    assert_eq!((code, &json["verdict"]["result"]), (Some(2), &json!("Unknown")), "{json:#}");
+    assert_eq!(json["unanalysed"][0]["reason"], "the image removes more than is kept");
+    let (code, json) = judged("few").await;
+    assert_eq!((code, &json["verdict"]["result"]), (Some(0), &json!("Pass")), "{json:#}");
 }

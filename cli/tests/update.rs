@@ -152,6 +152,7 @@ async fn status_and_verify_name_what_is_wrong() {
         let missing = breakwater(cache.path(), &["db", command]).await;
         assert_eq!(missing.status.code(), Some(2));
         assert!(said(&missing).contains("breakwater/advisories.bwdb"), "{}", said(&missing));
+        assert!(said(&missing).contains("`breakwater db update`"), "{}", said(&missing));
     }
     let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("../advisories/testdata");
     let (osv, kev) = (testdata.join("osv"), testdata.join("kev.json"));

@@ -5,7 +5,7 @@
 //! named; a date ahead is that of its plan. A release that is not listed has no answer, nor has a rolling distribution (Wolfi,
 //! Chainguard, Arch, Alpine edge).
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::inventory::OperatingSystem;
 
@@ -92,6 +92,22 @@ const FEDORA: &[Release] = &[
     ("43", (2026, 12, 9)),
 ];
 
+/// How long the release of a distribution is mended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Support {
+    /// The last day of it, UTC.
+    pub until: NaiveDate,
+    /// Whether that day is over.
+    pub ended: bool,
+}
+
+/// What is known at `now` of the release's support; `None` as for [`end_of_life`].
+#[must_use]
+pub fn support(os: &OperatingSystem, now: DateTime<Utc>) -> Option<Support> {
+    let until = end_of_life(os)?;
+    Some(Support { until, ended: now.date_naive() > until })
+}
+
 /// The last day on which the release is supported; `None` if it is not known to end.
 #[must_use]
 pub fn end_of_life(os: &OperatingSystem) -> Option<NaiveDate> {
@@ -144,6 +160,16 @@ mod tests {
         ] {
             assert_eq!(end(id, version).as_deref(), expected, "{id} {version}");
         }
+    }
+
+    #[test]
+    fn support_lasts_to_the_end_of_its_last_day() {
+        let os = OperatingSystem { id: "debian".into(), version: "10".into(), name: String::new() };
+        let ended = |time: &str| support(&os, time.parse().unwrap()).map(|support| support.ended);
+        assert_eq!(ended("2024-06-30T23:59:59Z"), Some(false));
+        assert_eq!(ended("2024-07-01T00:00:00Z"), Some(true));
+        let rolling = OperatingSystem { id: "wolfi".into(), ..os };
+        assert_eq!(support(&rolling, DateTime::UNIX_EPOCH), None);
     }
 
     #[test]

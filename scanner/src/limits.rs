@@ -30,6 +30,8 @@ pub const MAX_RATIO: u64 = 200;
 pub const RATIO_GRACE: u64 = 2 << 30;
 /// The most entries of one layer that are looked at; eight bytes are kept for each.
 pub const MAX_LAYER_ENTRIES: usize = 3_500_000;
+/// The most entries of all layers of one image that are looked at. Images of whole development environments have a million.
+pub const MAX_IMAGE_ENTRIES: usize = 4_000_000;
 /// The longest path or link target, in bytes (PATH_MAX of Linux).
 pub const MAX_PATH: usize = 4_096;
 /// The largest extended header (PAX, GNU long name), in bytes: what Go's archive/tar accepts, which container runtimes use.
@@ -72,6 +74,13 @@ pub const PENDING_PAUSE: Duration = Duration::from_secs(1);
 pub const MAX_CACHED_LAYERS: usize = 48 << 20;
 /// … and of one of them: base layers come to two or three MiB.
 pub const MAX_CACHED_LAYER: usize = 12 << 20;
+/// The most bytes of facts kept of all layers of one image. With eight bytes for each of its entries and the largest file that is read
+/// whole, a scan stays below the 256 MiB that its pod has.
+pub const MAX_IMAGE_KEPT: usize = 64 << 20;
+/// What the note of one file costs beside what it says, in bytes.
+pub const FILE_OVERHEAD: usize = 192;
+/// What is reported as unread of a layer even where nothing more can be kept, in items.
+pub const MIN_UNREAD_ITEMS: usize = 10;
 /// The largest table of a package in a lock file of TOML, in bytes.
 pub const MAX_LOCK_ENTRY: usize = 256 << 10;
 /// The largest lock file, in bytes.

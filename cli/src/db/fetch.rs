@@ -14,6 +14,8 @@ use url::Url;
 /// The largest file fetched, in bytes; npm's archive, the largest of OSV's, is below 300 MB.
 const MAX_FILE: u64 = 4 << 30;
 const CONNECT: Duration = Duration::from_secs(10);
+/// How the resolver begins to say that a name has no address.
+const NO_ADDRESS: &str = "no records found";
 /// The longest silence within a body.
 const STALL: Duration = Duration::from_secs(30);
 
@@ -143,5 +145,15 @@ fn unreachable(url: &Url, error: &reqwest::Error) -> FetchError {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    FetchError::Unreachable { url: url.clone(), cause: printable::line(&cause.to_string(), 200) }
+    let cause = match cause.to_string() {
+        // What the resolver says is about its queries.
+        said if error.is_connect() && said.starts_with(NO_ADDRESS) => {
+            format!(
+                "the host {} has no address: check its name and the network",
+                url.host_str().unwrap_or_default()
+            )
+        }
+        said => said,
+    };
+    FetchError::Unreachable { url: url.clone(), cause: printable::line(&cause, 200) }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use breakwater_core::inventory::{
-    Layer, OperatingSystem, Package, Secret, Software, SoftwareSet, SourcePackage, SpecialFile,
+    BaseImage, Layer, OperatingSystem, Package, Secret, Software, SoftwareSet, SourcePackage, SpecialFile,
     SpecialFileKind, Unanalysed,
 };
 use breakwater_core::policy::Verdict;
@@ -92,7 +92,8 @@ fn nasty() -> Scanned {
         "layers": [], "packages": [], "software": [], "config": {"user": NASTY}, "unanalysed": []
     }))
     .unwrap();
-    inventory.os = Some(OperatingSystem { id: NASTY.into(), version: NASTY.into(), name: NASTY.into() });
+    inventory.os = Some(OperatingSystem { id: "debian".into(), version: "10".into(), name: NASTY.into() });
+    inventory.base = Some(BaseImage { name: NASTY.into(), digest: Some(digest.clone()), layers: 1 });
     inventory.layers =
         vec![Layer { digest: layer.clone(), diff_id: layer.clone(), size: 7, created_by: NASTY.into() }];
     inventory.packages = vec![
@@ -180,7 +181,11 @@ fn sarif_is_as_oasis_has_it() {
         .map(|rule| rule["id"].as_str().unwrap())
         .collect();
     let results = run["results"].as_array().unwrap();
-    assert_eq!(results.len(), scanned.findings.len() + 1, "one result per finding and secret");
+    assert_eq!(
+        results.len(),
+        scanned.findings.len() + 2,
+        "one result per finding and secret, one for the distribution"
+    );
     for result in results {
         let place = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
         assert_eq!(result["ruleId"], rules[place]);
@@ -277,7 +282,7 @@ fn junit_counts_what_it_holds() {
     assert!(root.has_tag_name("testsuites"));
     let suites: Vec<_> = root.children().filter(roxmltree::Node::is_element).collect();
     assert!(suites.iter().all(|suite| suite.has_tag_name("testsuite")));
-    assert_eq!(suites.len(), 4);
+    assert_eq!(suites.len(), 5);
     for node in suites.iter().chain([&root]) {
         assert_eq!(number(node, "tests"), of(node, "testcase"));
         assert_eq!(number(node, "failures"), of(node, "failure"));
@@ -297,9 +302,16 @@ fn html_holds_no_markup_of_the_image() {
     let page = html::render(&scanned.report());
     assert_printable(&page);
     assert!(!page.contains("<script") && !page.contains("<img") && !page.contains("http://"), "{page}");
-    for words in
-        ["CVE-1", "said by the distribution", "said by nobody", "not listed", "Not analysed: 2 items"]
-    {
+    for words in [
+        "CVE-1",
+        "said by the distribution",
+        "said by nobody",
+        "not listed",
+        "Not analysed: 2 items",
+        "ended on 2024-06-30",
+        "setuid: run as their owner",
+        "1 of 1 layer",
+    ] {
         assert!(page.contains(words), "{words}");
     }
     let open = page.matches("<section>").count();
@@ -318,9 +330,74 @@ fn tables_fit_their_page() {
         assert!(table.lines().all(|line| line.chars().count() <= width), "{width}\n{table}");
     }
     let table = table::render(&scanned.report(), Page::of_a_file());
-    for words in ["severity said by nobody (?): 1", "Unknown       ? no fix", "3 findings not listed"] {
+    for words in [
+        "severity said by nobody (?): 1",
+        "Unknown       ? no fix",
+        "3 findings not listed",
+        "out of support",
+        "setuid: run as their owner (1)",
+        "1 of 1 layer",
+    ] {
         assert!(table.contains(words), "{words}\n{table}");
     }
+}
+
+/// Every kind, more of them than are listed, paths longer than a row.
+#[test]
+fn special_files_are_grouped_and_bounded() {
+    use SpecialFileKind::{Capabilities, Miner, PrivateKey, Setgid, Setuid, WorldWritable};
+    let mut scanned = nasty();
+    let file =
+        |kind, path: String, detail: &str| SpecialFile { kind, path, detail: detail.into(), layer: None };
+    scanned.inventory.files =
+        (0..7).map(|n| file(Setuid, format!("/bin/{n}"), "mode 4755, owner 0")).collect();
+    scanned.inventory.files.extend([
+        file(Capabilities, "/bin/ping".into(), "cap_net_raw=ep"),
+        file(Setgid, "/bin/wall".into(), "mode 2755, group 5"),
+        file(WorldWritable, format!("/srv/{}", "x".repeat(300)), "mode 0666"),
+        file(PrivateKey, "/root/.ssh/id_rsa".into(), "named like a private key"),
+        file(Miner, "/opt/xmrig".into(), "named like a miner"),
+    ]);
+    scanned.inventory.secrets = vec![scanned.inventory.secrets[0].clone(); 12];
+    let table = table::render(&scanned.report(), Page::of_a_file());
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+    let (_, files) = table.split_once("more than a file should\n").unwrap();
+    let (files, secrets) = files.split_once("\n\n").unwrap();
+    insta::assert_snapshot!(files);
+    assert!(secrets.contains("and 2 more (-o json lists all)"), "{secrets}");
+    let page = html::render(&scanned.report());
+    assert!(page.contains("12 files that grant or hold more"), "{page}");
+    assert!(page.find("miners of cryptocurrency").unwrap() < page.find("private keys").unwrap());
+}
+
+#[test]
+fn the_end_of_support_is_a_finding_of_its_own_and_no_severity() {
+    let scanned = nasty();
+    let of = |now: &str| {
+        let report = Report { now: now.parse().unwrap(), ..scanned.report() };
+        let counts = report.counts();
+        let said = |rendered: &str| rendered.contains("ended on");
+        let shown = [
+            said(&table::render(&report, Page::of_a_file())),
+            said(&html::render(&report)),
+            said(&junit::render(&report)),
+            said(&sarif::render(&report).to_string()),
+        ];
+        (
+            serde_json::to_value(document::Document::of(&report)).unwrap()["support"]["ended"] == true,
+            shown,
+            counts,
+        )
+    };
+    let (before, after) = (of("2024-06-30T12:00:00Z"), of("2024-07-01T12:00:00Z"));
+    assert_eq!((before.0, before.1), (false, [false; 4]));
+    assert_eq!((after.0, after.1), (true, [true; 4]));
+    assert_eq!(before.2, after.2);
+    let report = Report { now: time(0), ..scanned.report() };
+    assert!(table::render(&report, Page::of_a_file()).contains("supports this release until 2024-06-30"));
+    let scanned = Scanned { inventory: Inventory { os: None, ..scanned.inventory.clone() }, ..scanned };
+    let value = serde_json::to_value(document::Document::of(&scanned.report())).unwrap();
+    assert_eq!(value.get("support"), None, "what is not known is not said");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use breakwater_core::policy::Check;
 use breakwater_core::{
     AffectedPackage, Digest, Finding, Inventory, Severity, SeverityCounts, SeveritySource,
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
 use super::report::{Report, cvss, result};
@@ -21,6 +21,9 @@ pub(super) struct Document<'a> {
     /// Absent: nothing was matched, so that no finding means nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     advisories: Option<AdvisoriesEntry>,
+    /// How long the distribution's release is mended. Absent: not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    support: Option<SupportEntry>,
     summary: Summary,
     findings: Vec<Entry<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,6 +36,14 @@ struct AdvisoriesEntry {
     /// As text: JSON readers round large numbers.
     revision: String,
     updated_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Serialize)]
+struct SupportEntry {
+    /// The last day, UTC.
+    until: NaiveDate,
+    /// Whether it was over when this was written.
+    ended: bool,
 }
 
 /// Of the findings listed.
@@ -88,6 +99,9 @@ impl<'a> Document<'a> {
                 revision: advisories.revision.to_string(),
                 updated_at: advisories.built,
             }),
+            support: report
+                .support()
+                .map(|support| SupportEntry { until: support.until, ended: support.ended }),
             summary: Summary {
                 counts: report.counts(),
                 severity_sources: report.sources(),

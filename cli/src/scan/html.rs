@@ -3,10 +3,11 @@
 use std::fmt::{Result, Write};
 
 use breakwater_core::policy::Effect;
-use breakwater_core::{Finding, SeveritySource};
+use breakwater_core::{Digest, Finding, SeveritySource};
 
 use super::markup::escape;
 use super::report::{Group, Judged, Report, cvss, occurring, result, said_by};
+use super::wording::{OUT_OF_SUPPORT, base_words, kind_title, release_name, secret_place};
 use crate::terminal::count;
 
 const STYLE: &str = include_str!("html.css");
@@ -33,6 +34,7 @@ fn page(out: &mut String, report: &Report<'_>) -> Result {
     if let Some(judged) = &report.verdict {
         verdict(out, judged)?;
     }
+    support(out, report)?;
     findings(out, report)?;
     contents(out, report)?;
     unanalysed(out, report)?;
@@ -57,7 +59,12 @@ fn image(out: &mut String, report: &Report<'_>) -> Result {
             "Made",
             image.created.map_or("not said".to_owned(), |time| time.format("%Y-%m-%d %H:%M UTC").to_string()),
         ),
-        ("System", inventory.os.as_ref().map_or("none found".to_owned(), |os| os.name.clone())),
+        ("System", inventory.os.as_ref().map_or("none found".to_owned(), release_name)),
+        (
+            "Supported until",
+            report.support().map_or("not known".to_owned(), |support| support.until.to_string()),
+        ),
+        ("Base", or_not_known(base_words(inventory))),
         ("User", root.to_owned()),
         ("Packages", inventory.packages.len().to_string()),
         ("Advisories", advisories),
@@ -68,6 +75,19 @@ fn image(out: &mut String, report: &Report<'_>) -> Result {
         writeln!(out, "<dt>{name}</dt><dd>{}</dd>", escape(&text))?;
     }
     writeln!(out, "</dl>")
+}
+
+fn or_not_known(words: String) -> String {
+    if words.is_empty() { "not known".to_owned() } else { words }
+}
+
+fn support(out: &mut String, report: &Report<'_>) -> Result {
+    let Some((os, until)) = report.out_of_support() else { return Ok(()) };
+    writeln!(
+        out,
+        "<h2>Out of support</h2>\n<p>The support of {} ended on {until}. {OUT_OF_SUPPORT}</p>",
+        escape(&release_name(os))
+    )
 }
 
 fn verdict(out: &mut String, judged: &Judged<'_>) -> Result {
@@ -120,10 +140,10 @@ fn findings(out: &mut String, report: &Report<'_>) -> Result {
 
 fn package(out: &mut String, report: &Report<'_>, (package, findings): Group<'_>) -> Result {
     let place = findings.first().map(|finding| finding.path.as_str()).unwrap_or_default();
-    let layer = findings.first().and_then(|finding| finding.layer.as_ref());
-    let layer =
-        layer.and_then(|digest| report.inventory.layers.iter().position(|layer| layer.digest == *digest));
-    let layer = layer.map_or(String::new(), |place| format!(", layer {}", place + 1));
+    let layer = match layer_words(report, findings.first().and_then(|finding| finding.layer.as_ref())) {
+        number if number.is_empty() => number,
+        number => format!(", layer {number}"),
+    };
     writeln!(
         out,
         "<section>\n<h3>{} {} <span class=\"quiet\">{}</span></h3>\n<p class=\"quiet\"><code>{}</code>{layer}</p>",
@@ -158,9 +178,10 @@ fn contents(out: &mut String, report: &Report<'_>) -> Result {
     let inventory = report.inventory;
     if !inventory.secrets.is_empty() {
         writeln!(out, "<h2>{}</h2>", count(inventory.secrets.len(), "secret"))?;
-        let rows = inventory.secrets.iter().map(|secret| {
-            [escape(&secret.rule), format!("<code>{}</code>:{}", escape(&secret.path), secret.line)]
-        });
+        let rows = inventory
+            .secrets
+            .iter()
+            .map(|secret| [escape(&secret.rule), format!("<code>{}</code>", escape(&secret_place(secret)))]);
         table(out, ["Rule", "Place"], rows)?;
     }
     if !inventory.software.is_empty() {
@@ -174,7 +195,35 @@ fn contents(out: &mut String, report: &Report<'_>) -> Result {
         });
         table(out, ["Set", "Name", "Path"], rows)?;
     }
+    special_files(out, report)
+}
+
+fn special_files(out: &mut String, report: &Report<'_>) -> Result {
+    let kinds = report.special_files();
+    if kinds.is_empty() {
+        return Ok(());
+    }
+    let number = report.inventory.files.len();
+    writeln!(out, "<h2>{} that grant or hold more than a file should</h2>", count(number, "file"))?;
+    for (kind, files) in kinds {
+        writeln!(out, "<h3>{} <span class=\"quiet\">{}</span></h3>", kind_title(kind), files.len())?;
+        let rows = files.iter().map(|file| {
+            [
+                format!("<code>{}</code>", escape(&file.path)),
+                escape(&file.detail),
+                layer_words(report, file.layer.as_ref()),
+            ]
+        });
+        table(out, ["Path", "Why", "Layer"], rows)?;
+    }
     Ok(())
+}
+
+/// The number of a layer from the bottom, from 1.
+fn layer_words(report: &Report<'_>, layer: Option<&Digest>) -> String {
+    let place =
+        layer.and_then(|digest| report.inventory.layers.iter().position(|layer| layer.digest == *digest));
+    place.map_or(String::new(), |place| (place + 1).to_string())
 }
 
 fn unanalysed(out: &mut String, report: &Report<'_>) -> Result {

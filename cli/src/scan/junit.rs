@@ -1,5 +1,5 @@
 //! JUnit XML, as CI systems read it (there is no standard; this is what Jenkins, GitLab and Azure DevOps have in common): a test case
-//! per package with findings, per check of the policy, per secret, and per item that could not be analysed.
+//! per package with findings, for a distribution out of support, per check of the policy, per secret, and per item that could not be analysed.
 
 use std::fmt::Write;
 
@@ -8,6 +8,7 @@ use breakwater_core::policy::{Check, Effect};
 
 use super::markup::escape;
 use super::report::{Group, Report};
+use super::wording::release_name;
 
 pub(super) fn render(report: &Report<'_>) -> String {
     let mut packages: Vec<Case> = report.by_package().into_iter().map(package).collect();
@@ -29,8 +30,16 @@ pub(super) fn render(report: &Report<'_>) -> String {
         outcome: Some(Outcome::Error { kind: "unanalysed", message: item.reason.clone() }),
         ..Case::passed("unanalysed", &item.path)
     });
+    let release = report.out_of_support().map(|(os, until)| Case {
+        outcome: Some(Outcome::Failure {
+            kind: "end-of-support",
+            message: format!("its support ended on {until}"),
+        }),
+        ..Case::passed("distribution", &release_name(os))
+    });
     let suites = [
         ("vulnerabilities", packages),
+        ("distribution", release.into_iter().collect()),
         ("secrets", secrets.collect()),
         ("policy", checks.collect()),
         ("analysis", unread.collect()),

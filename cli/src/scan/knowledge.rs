@@ -7,16 +7,22 @@ use breakwater_advisories::Index;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::arguments::Knowledge;
-use crate::db::default_index;
+use crate::db::{MAKING_AN_INDEX, default_index};
 
 /// From this age on, an index is warned about.
 const STALE: TimeDelta = TimeDelta::days(7);
 
-/// Opens the index that was named, else the one of the cache directory if there is one.
+/// Opens the index that was named, else the one of the cache directory if there is one. Who demands a recent one demands one.
 pub(crate) fn open(knowledge: &Knowledge, now: DateTime<Utc>) -> anyhow::Result<Option<Index>> {
     let path = knowledge.db.clone().or_else(|| default_index().filter(|path| path.exists()));
-    let Some(path) = path else { return Ok(None) };
-    let index = Index::open(&path)?;
+    let Some(path) = path else {
+        ensure!(
+            knowledge.max_db_age.is_none(),
+            "--max-db-age demands an advisory index, and there is none: {MAKING_AN_INDEX}"
+        );
+        return Ok(None);
+    };
+    let index = crate::db::open(&path)?;
     if let Some(fault) = fault(now - built(&index), knowledge.max_db_age)? {
         let said = format!("the advisory index {} {fault}", path.display());
         ensure!(knowledge.max_db_age.is_none(), said);
@@ -29,7 +35,7 @@ pub(crate) fn open(knowledge: &Knowledge, now: DateTime<Utc>) -> anyhow::Result<
 fn fault(age: TimeDelta, max: Option<Duration>) -> anyhow::Result<Option<String>> {
     let asked = max.map(TimeDelta::from_std).transpose().context("--max-db-age")?;
     let allowed = asked.unwrap_or(STALE);
-    let mend = "bring it up to date with `breakwater db build`";
+    let mend = "bring it up to date with `breakwater db update`";
     Ok((age > allowed).then(|| match asked {
         Some(allowed) => format!("is {} old, and --max-db-age allows {}: {mend}", span(age), span(allowed)),
         None => format!("is {} old, and what was published since is not found: {mend}", span(age)),

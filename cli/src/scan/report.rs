@@ -1,9 +1,10 @@
 use std::collections::{BTreeMap, HashMap};
 
-use breakwater_core::inventory::Unanalysed;
+use breakwater_core::end_of_life::{Support, support};
+use breakwater_core::inventory::{OperatingSystem, SpecialFile, SpecialFileKind, Unanalysed};
 use breakwater_core::policy::{Compliance, Verdict};
 use breakwater_core::{AffectedPackage, Finding, Inventory, Severity, SeverityCounts, SeveritySource};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 /// Everything one scan has to say, whatever the format.
 #[derive(Debug)]
@@ -47,6 +48,27 @@ impl Report<'_> {
         self.inventory.unanalysed.iter().chain(self.unmatched)
     }
 
+    /// How long the distribution's release is mended, if that is known.
+    pub(crate) fn support(&self) -> Option<Support> {
+        support(self.inventory.os.as_ref()?, self.now)
+    }
+
+    /// The distribution and its last day, if its support has ended: a finding of its own, of no severity.
+    pub(crate) fn out_of_support(&self) -> Option<(&OperatingSystem, NaiveDate)> {
+        let support = self.support().filter(|support| support.ended)?;
+        Some((self.inventory.os.as_ref()?, support.until))
+    }
+
+    /// Special files by kind, the most alarming kind first; a kind without any is left out.
+    pub(crate) fn special_files(&self) -> Vec<(SpecialFileKind, Vec<&SpecialFile>)> {
+        let files = &self.inventory.files;
+        let kinds = ALARMING.into_iter().map(|kind| {
+            let of_kind: Vec<&SpecialFile> = files.iter().filter(|file| file.kind == kind).collect();
+            (kind, of_kind)
+        });
+        kinds.filter(|(_, files)| !files.is_empty()).collect()
+    }
+
     pub(crate) fn counts(&self) -> SeverityCounts {
         self.findings.iter().map(|finding| finding.severity).collect()
     }
@@ -82,6 +104,16 @@ impl Report<'_> {
         time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 }
+
+/// What an intruder left behind, then what one would look for first.
+const ALARMING: [SpecialFileKind; 6] = [
+    SpecialFileKind::Miner,
+    SpecialFileKind::PrivateKey,
+    SpecialFileKind::Setuid,
+    SpecialFileKind::Capabilities,
+    SpecialFileKind::Setgid,
+    SpecialFileKind::WorldWritable,
+];
 
 /// `critical 1`, `high 20`: the severities that occur, worst first.
 pub(crate) fn occurring(counts: &SeverityCounts) -> Vec<(Severity, u32)> {

@@ -11,10 +11,12 @@ use super::cyclonedx::url;
 use super::identity::fingerprint;
 use super::member::put;
 use super::report::{Report, cvss, said_by};
+use super::wording::{OUT_OF_SUPPORT, release_name};
 
 const MAX_TEXT: usize = 1000;
 /// The base of paths inside of the image.
 const ROOT: &str = "IMAGE";
+const END_OF_SUPPORT: &str = "end-of-support";
 
 pub(super) fn render(report: &Report<'_>) -> Value {
     let mut rules = Rules::default();
@@ -34,6 +36,17 @@ pub(super) fn render(report: &Report<'_>) -> Value {
             "locations",
             json!([{"physicalLocation": {"artifactLocation": artifact(&secret.path),
             "region": {"startLine": secret.line.max(1)}}}]),
+        );
+        result
+    }));
+    results.extend(report.out_of_support().map(|(os, until)| {
+        let rule = rules.place(END_OF_SUPPORT, end_of_support_rule);
+        let said = format!("The support of {} ended on {until}.", release_name(os));
+        let mut result = result(END_OF_SUPPORT, rule, "warning", &said, &[END_OF_SUPPORT, &os.id, &os.version]);
+        put(
+            &mut result,
+            "locations",
+            json!([{"physicalLocation": {"artifactLocation": artifact("etc/os-release"), "region": {"startLine": 1}}}]),
         );
         result
     }));
@@ -173,6 +186,17 @@ fn secret_rule(id: &str) -> Value {
         "help": {"text": "Remove it, build again without it, and replace the leaked credential: whoever can pull the image has it."},
         "defaultConfiguration": {"level": "error"},
         "properties": {"tags": ["security", "secret"], "security-severity": "8.0"},
+    })
+}
+
+fn end_of_support_rule() -> Value {
+    json!({
+        "id": END_OF_SUPPORT,
+        "name": "EndOfSupport",
+        "shortDescription": {"text": "The distribution's release is out of support"},
+        "help": {"text": OUT_OF_SUPPORT},
+        "defaultConfiguration": {"level": "warning"},
+        "properties": {"tags": ["security", "end-of-support"]},
     })
 }
 

@@ -1,5 +1,7 @@
 //! Where an image comes from: a registry, or files on this machine; and the base that it was built from.
 
+use std::path::Path;
+use std::str::FromStr;
 use std::sync::Mutex;
 
 use anyhow::Context;
@@ -14,7 +16,20 @@ use crate::db::size;
 use crate::terminal::{ProgressLine, count};
 
 pub(super) fn parse(text: &str, argument: &str) -> anyhow::Result<Source> {
-    text.parse().with_context(|| format!("{argument} {text:?}"))
+    text.parse().map_err(|error: <Source as FromStr>::Err| match is_path(text) {
+        true => anyhow::anyhow!("{argument} {text:?} is a path: {PATHS}"),
+        false => anyhow::Error::from(error).context(format!("{argument} {text:?}")),
+    })
+}
+
+/// How to name what is on this machine.
+const PATHS: &str =
+    "say what is there by rootfs:DIR, oci-dir:DIR, oci-archive:FILE, docker-archive:FILE or sbom:FILE";
+
+/// Whether this means a file or directory, which no reference of an image looks like.
+fn is_path(text: &str) -> bool {
+    let starts = ["/", "./", "../", "~/"].iter().any(|start| text.starts_with(start));
+    starts || (!text.is_empty() && Path::new(text).exists())
 }
 
 pub(super) async fn inventory(
@@ -155,14 +170,44 @@ async fn layers(
 fn advise(source: &Source, error: ScanError) -> anyhow::Error {
     let advice = match &error {
         ScanError::Source { .. } => return error.into(),
-        ScanError::Registry { error: RegistryError::AddressRefused { .. }, .. } => {
-            "; --allow-private allows such addresses"
-        }
-        ScanError::Registry { error: RegistryError::CredentialsWithheld { .. }, .. } => {
-            "; --token-host allows it"
-        }
+        ScanError::Registry { error, .. } => option_for(error),
         ScanError::PlatformMissing { .. } => "; --platform chooses another one",
         _ => "",
     };
     anyhow::anyhow!("{source}: {error:#}{advice}")
+}
+
+/// The option that mends what a registry or the way to it refuses, as the end of a sentence.
+fn option_for(error: &RegistryError) -> &'static str {
+    match error {
+        RegistryError::AddressRefused { .. } => "; --allow-private allows such addresses",
+        RegistryError::CredentialsWithheld { .. } => "; --token-host allows it",
+        RegistryError::TlsFailed { .. } => {
+            "; --ca FILE trusts another authority, --insecure speaks plain HTTP to a registry that has no TLS"
+        }
+        RegistryError::Unauthorized { .. } => {
+            "; log in with docker, or name credentials by --credentials FILE"
+        }
+        RegistryError::HostUnknown { .. } | RegistryError::ConnectionFailed { .. } => {
+            "; --proxy URL goes through a proxy"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use breakwater_scanner::registry::RegistryError;
+
+    use super::option_for;
+
+    #[test]
+    fn refusals_name_the_option_that_mends_them() {
+        let (host, what) = (|| "r.test".to_owned(), || "app".to_owned());
+        let unauthorized = RegistryError::Unauthorized { host: host(), what: what() };
+        assert!(option_for(&unauthorized).contains("--credentials FILE"));
+        let failed = RegistryError::ConnectionFailed { host: host(), why: what() };
+        assert!(option_for(&failed).contains("--proxy URL"));
+        assert_eq!(option_for(&RegistryError::NotFound { host: host(), what: what() }), "");
+    }
 }

@@ -2,17 +2,20 @@
 
 use std::fmt::Write;
 
-use breakwater_core::inventory::SoftwareSet;
+use breakwater_core::inventory::{SoftwareSet, SpecialFileKind};
 use breakwater_core::policy::{Compliance, Effect};
 use breakwater_core::printable::line;
 use breakwater_core::{Finding, Severity, SeveritySource};
 
 use super::report::{Group, Judged, Report, cvss, occurring, said_by};
-use crate::db::age;
+use super::wording::{OUT_OF_SUPPORT, base_words, kind_title, release_name, secret_place};
+use crate::db::{MAKING_AN_INDEX, age};
 use crate::terminal::{Page, count};
 
-/// How many unread items are named; the others are counted.
-const MAX_UNREAD: usize = 10;
+/// How many items of a list are named (unread ones, secrets); the others are counted.
+const MAX_ITEMS: usize = 10;
+/// How many special files of one kind are.
+const MAX_FILES: usize = 5;
 
 pub(super) fn render(report: &Report<'_>, page: Page) -> String {
     let mut out = String::new();
@@ -25,8 +28,14 @@ fn write_all(out: &mut String, report: &Report<'_>, page: Page) -> std::fmt::Res
     let inventory = report.inventory;
     let image = &inventory.image;
     writeln!(out, "{}", page.palette.bold(&line(&image.reference, page.width)))?;
-    let os = inventory.os.as_ref().map_or(String::new(), |os| format!(", {}", os.name));
+    let os = inventory.os.as_ref().map_or(String::new(), |os| format!(", {}", release_name(os)));
     page.line(out, 0, &format!("{}, sha256:{}{os}", image.platform, image.digest.short()))?;
+    if let Some(support) = report.support().filter(|support| !support.ended) {
+        page.line(out, 0, &format!("the distribution supports this release until {}", support.until))?;
+    }
+    if inventory.base.is_some() {
+        page.text(out, 0, &format!("built from {}", base_words(inventory)))?;
+    }
     let root = if inventory.config.runs_as_root() { "runs as root" } else { "does not run as root" };
     let layers = count(inventory.layers.len(), "layer");
     page.line(out, 0, &format!("{}, {layers}, {root}", count(inventory.packages.len(), "package")))?;
@@ -34,27 +43,35 @@ fn write_all(out: &mut String, report: &Report<'_>, page: Page) -> std::fmt::Res
         Some(advisories) => {
             let date = advisories.built.format("%Y-%m-%d");
             let age = age(advisories.built, report.now);
-            page.line(out, 0, &format!("advisories of {date}, revision {}{age}", advisories.revision))?;
+            page.text(out, 0, &format!("advisories of {date}, revision {}{age}", advisories.revision))?;
         }
         None => {
-            let missing = "not judged: there is no advisory index. Packages are listed by -o json; make an index \
-                           with `breakwater db build` and name it with --db FILE";
-            page.text(out, 0, missing)?;
+            let missing = "not judged: there is no advisory index. Packages are listed by -o json";
+            page.text(out, 0, &format!("{missing}; {MAKING_AN_INDEX}"))?;
         }
     }
+    support(out, report, page)?;
     findings(out, report, page)?;
     software(out, report, page)?;
+    special_files(out, report, page)?;
     if !inventory.secrets.is_empty() {
         writeln!(out, "\n{}", page.palette.bold(&count(inventory.secrets.len(), "secret")))?;
-        for secret in &inventory.secrets {
-            page.line(out, 2, &format!("{} in {}:{}", secret.rule, secret.path, secret.line))?;
+        for secret in inventory.secrets.iter().take(MAX_ITEMS) {
+            page.text(out, 2, &format!("{} in {}", secret.rule, secret_place(secret)))?;
         }
+        more(out, 2, inventory.secrets.len(), MAX_ITEMS)?;
     }
     unread(out, report, page)?;
     match &report.verdict {
         Some(judged) => verdict(out, judged, page),
         None => Ok(()),
     }
+}
+
+fn support(out: &mut String, report: &Report<'_>, page: Page) -> std::fmt::Result {
+    let Some((os, until)) = report.out_of_support() else { return Ok(()) };
+    writeln!(out, "\n{}", page.palette.severity(Severity::High, "out of support"))?;
+    page.text(out, 2, &format!("The support of {} ended on {until}. {OUT_OF_SUPPORT}", release_name(os)))
 }
 
 fn findings(out: &mut String, report: &Report<'_>, page: Page) -> std::fmt::Result {
@@ -148,18 +165,48 @@ fn software(out: &mut String, report: &Report<'_>, page: Page) -> std::fmt::Resu
     Ok(())
 }
 
+/// By kind; the path gives way where path and reason do not fit.
+fn special_files(out: &mut String, report: &Report<'_>, page: Page) -> std::fmt::Result {
+    let kinds = report.special_files();
+    if kinds.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", page.palette.bold("files that grant or hold more than a file should"))?;
+    for (kind, files) in kinds {
+        let title = format!("{} ({})", kind_title(kind), files.len());
+        let is_alarm = kind == SpecialFileKind::Miner;
+        writeln!(
+            out,
+            "  {}",
+            if is_alarm { page.palette.severity(Severity::Critical, &title) } else { title }
+        )?;
+        for file in files.iter().take(MAX_FILES) {
+            let detail = line(&file.detail, page.width / 2);
+            let room = page.width.saturating_sub(4 + 2 + detail.chars().count());
+            writeln!(out, "    {}  {}", line(&file.path, room), page.palette.dim(&detail))?;
+        }
+        more(out, 4, files.len(), MAX_FILES)?;
+    }
+    Ok(())
+}
+
 fn unread(out: &mut String, report: &Report<'_>, page: Page) -> std::fmt::Result {
     let items: Vec<_> = report.unanalysed().collect();
     if items.is_empty() {
         return Ok(());
     }
     writeln!(out, "\n{}", page.palette.bold(&format!("not analysed: {}", count(items.len(), "item"))))?;
-    for item in items.iter().take(MAX_UNREAD) {
+    for item in items.iter().take(MAX_ITEMS) {
         page.text(out, 2, &format!("{}: {}", item.path, item.reason))?;
     }
-    match items.len().checked_sub(MAX_UNREAD) {
-        Some(more) if more > 0 => writeln!(out, "  and {more} more (-o json lists all)"),
-        _ => Ok(()),
+    more(out, 2, items.len(), MAX_ITEMS)
+}
+
+/// Says how many of `found` items are left out where `most` are listed.
+fn more(out: &mut String, indent: usize, found: usize, most: usize) -> std::fmt::Result {
+    match found.saturating_sub(most) {
+        0 => Ok(()),
+        others => writeln!(out, "{:indent$}and {others} more (-o json lists all)", ""),
     }
 }
 

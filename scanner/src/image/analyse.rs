@@ -12,7 +12,11 @@ use super::{
     manifest::LayerDescriptor,
     origin::Origin,
 };
-use crate::{ScanError, ScanOptions, layer::LayerFacts, limits::PARALLEL_LAYERS};
+use crate::{
+    ScanError, ScanOptions,
+    layer::{Budget, LayerFacts},
+    limits::PARALLEL_LAYERS,
+};
 
 /// How far an analysis is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,17 +65,20 @@ pub(super) async fn analyse(
         .collect();
     let bytes = distinct.values().map(|(layer, _)| layer.size).fold(0, u64::saturating_add);
     progress(Progress::Begun { platform: image.platform.clone(), layers: distinct.len(), bytes });
-    let facts: BTreeMap<Digest, LayerFacts> = stream::iter(distinct.into_values())
+    let budget = Budget::of_an_image();
+    let mut facts: BTreeMap<Digest, LayerFacts> = stream::iter(distinct.into_values())
         .map(async |(layer, diff_id)| {
-            let facts = origin.layer(layer, diff_id, options).await?;
+            let facts = origin.layer(layer, diff_id, options, &budget).await?;
             progress(Progress::LayerRead { digest: layer.digest.clone(), bytes: layer.size });
             Ok::<_, ScanError>((layer.digest.clone(), facts))
         })
         .buffer_unordered(PARALLEL_LAYERS)
         .try_collect()
         .await?;
-    let facts: Vec<LayerFacts> =
-        manifest.layers.iter().filter_map(|layer| facts.get(&layer.digest).cloned()).collect();
+    // A layer that is listed again covers its lower copy whole: the topmost stands for all, and nothing is held twice.
+    let mut facts: Vec<LayerFacts> =
+        manifest.layers.iter().rev().filter_map(|layer| facts.remove(&layer.digest)).collect();
+    facts.reverse();
     let identity = Identity {
         reference: reference.to_owned(),
         digest: image.digest.clone(),

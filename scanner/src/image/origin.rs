@@ -3,7 +3,6 @@ use breakwater_core::{Digest, printable};
 use super::{local::Blobs, manifest::LayerDescriptor};
 use crate::{
     ScanError, ScanOptions,
-    layer::{ExpectedLayer, LayerCache, LayerError, LayerFacts, pieces::pieces, read_layer},
     registry::{Fetched, Repository, Servers},
 };
 
@@ -36,6 +35,7 @@ impl Origin<'_> {
         layer: &LayerDescriptor,
         diff_id: &Digest,
         options: ScanOptions,
+        budget: &Budget,
     ) -> Result<LayerFacts, ScanError> {
         let expected = ExpectedLayer { digest: layer.digest.clone(), diff_id: diff_id.clone() };
         let died = |_| ScanError::AnalysisDied(layer.digest.clone());
@@ -44,22 +44,30 @@ impl Origin<'_> {
             Self::Registry(repository, cache) => (repository, cache),
             Self::Local(blobs) => {
                 let blob = blobs.reader(&layer.digest)?;
-                let reading = tokio::task::spawn_blocking(move || read_layer(blob, &expected, options));
+                let budget = budget.clone();
+                let reading =
+                    tokio::task::spawn_blocking(move || read_layer_within(blob, &expected, options, &budget));
                 return reading.await.map_err(died)?.map_err(failed);
             }
         };
-        if let Some(facts) = cache.get(&layer.digest, diff_id) {
+        // What the budget does not cover is read again, up to where the budget ends.
+        if let Some(facts) = cache.get(&layer.digest, diff_id)
+            && budget.covers(&facts)
+        {
             return Ok(facts);
         }
-        let read = match from_registry(repository, Servers::All, layer, &expected, options).await {
+        let read = match from_registry(repository, Servers::All, layer, &expected, options, budget).await {
             // A mirror's wrong bytes are told from right ones only at their end: they must not hide what the registry has.
             Err(ScanError::Layer { error, .. }) if repository.has_mirrors() => {
                 tracing::warn!(layer = %layer.digest, %error, "reading a layer again, without mirrors");
-                from_registry(repository, Servers::RegistryAlone, layer, &expected, options).await
+                from_registry(repository, Servers::RegistryAlone, layer, &expected, options, budget).await
             }
             read => read,
         }?;
-        cache.put(diff_id, &read);
+        // What this image's other layers left no room for is no fact about the layer.
+        if !budget.is_exceeded() {
+            cache.put(diff_id, &read);
+        }
         Ok(read)
     }
 }
@@ -70,10 +78,11 @@ async fn from_registry(
     layer: &LayerDescriptor,
     expected: &ExpectedLayer,
     options: ScanOptions,
+    budget: &Budget,
 ) -> Result<LayerFacts, ScanError> {
-    let expected = expected.clone();
+    let (expected, budget) = (expected.clone(), budget.clone());
     let (feed, pieces) = pieces();
-    let reading = tokio::task::spawn_blocking(move || read_layer(pieces, &expected, options));
+    let reading = tokio::task::spawn_blocking(move || read_layer_within(pieces, &expected, options, &budget));
     let fed = repository.layer(&layer.digest, layer.size, servers, &feed).await;
     drop(feed);
     match (fed, reading.await.map_err(|_| ScanError::AnalysisDied(layer.digest.clone()))?) {

@@ -15,7 +15,7 @@ use rustix::fs::{
 };
 
 use super::{
-    LayerError, LayerFacts,
+    Budget, LayerError, LayerFacts,
     entry::{Entry, Kind},
     read::Reading,
     tar::{Content, MAX_CAPABILITY},
@@ -35,7 +35,7 @@ pub fn read_directory(root: &Path, digest: Digest, options: ScanOptions) -> io::
     let top = open(root, flags, Mode::empty())?;
     let device = fstat(&top)?.st_dev;
     let mut walk = Walk {
-        reading: Reading::new(digest, options),
+        reading: Reading::new(digest, options, &Budget::of_an_image()),
         device,
         entries: 0,
         left: MAX_LAYER_INFLATED,

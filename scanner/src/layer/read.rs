@@ -11,7 +11,8 @@ use breakwater_core::{
 };
 
 use super::{
-    Evidence, Inflated, LayerError, LayerFacts,
+    Budget, Evidence, Inflated, LayerError, LayerFacts,
+    budget::Share,
     entry::{Entry, Kind},
     facts::hash,
     path::{self, unmerged},
@@ -21,7 +22,7 @@ use super::{
 use crate::{
     ScanOptions,
     contents::{self, MinerSearch, Special},
-    limits::{MAX_FILE, MAX_KEPT, MAX_LAYER_ENTRIES, MAX_PATH},
+    limits::{FILE_OVERHEAD, MAX_FILE, MAX_KEPT, MAX_LAYER_ENTRIES, MAX_PATH, MIN_UNREAD_ITEMS},
     packages::{Family, apk, dpkg, license, os_release, program::ProgramSearch, rpm},
     secrets::{FoundSecret, SecretSearch},
 };
@@ -43,7 +44,20 @@ pub fn read_layer(
     expected: &ExpectedLayer,
     options: ScanOptions,
 ) -> Result<LayerFacts, LayerError> {
-    let mut reading = Reading::new(expected.digest.clone(), options);
+    read_layer_within(from, expected, options, &Budget::of_an_image())
+}
+
+/// As [`read_layer`], with what is left for the layer's image.
+///
+/// # Errors
+/// As [`read_layer`].
+pub(crate) fn read_layer_within(
+    from: impl BufRead,
+    expected: &ExpectedLayer,
+    options: ScanOptions,
+    budget: &Budget,
+) -> Result<LayerFacts, LayerError> {
+    let mut reading = Reading::new(expected.digest.clone(), options, budget);
     let mut tar = Tar::new(Inflated::new(from)?);
     let walked = reading.walk(&mut tar, MAX_LAYER_ENTRIES);
     if tar.overlong() > 0 {
@@ -85,6 +99,10 @@ pub(super) struct Reading {
     facts: LayerFacts,
     /// Bytes of facts kept so far, roughly.
     kept: usize,
+    /// What it took of what its image may take.
+    share: Share,
+    /// Items of `unanalysed` that are not kept.
+    unsaid: usize,
     /// Memory for programs, used again for the next.
     program: Vec<u8>,
     /// Absent: secrets are not looked for.
@@ -92,13 +110,21 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn new(digest: Digest, options: ScanOptions) -> Self {
+    pub(super) fn new(digest: Digest, options: ScanOptions, budget: &Budget) -> Self {
         let secrets = options.secrets.then(SecretSearch::default);
-        Self { facts: LayerFacts::new(digest), kept: 0, program: Vec::new(), secrets }
+        let facts = LayerFacts::new(digest);
+        Self { facts, kept: 0, share: budget.share(), unsaid: 0, program: Vec::new(), secrets }
     }
 
-    pub(super) fn into_facts(self) -> LayerFacts {
+    pub(super) fn into_facts(mut self) -> LayerFacts {
+        self.share.settle();
         let mut facts = self.facts;
+        if self.unsaid > 0 {
+            let path = format!("layer {}", facts.digest.short());
+            facts
+                .unanalysed
+                .push(Unanalysed { path, reason: format!("{} more items that are not listed", self.unsaid) });
+        }
         facts.seal();
         facts
     }
@@ -111,6 +137,12 @@ impl Reading {
             if entries > most {
                 let reason = format!("a layer of more than {most} entries: the rest is not read");
                 self.leave_out(&entry.path, &reason);
+                return Ok(());
+            }
+            if !self.share.entry() {
+                let reason =
+                    "the image has more entries in all than are looked at: the rest of the layer is not read";
+                self.leave_out(&entry.path, reason);
                 return Ok(());
             }
             self.entry(&entry, tar)?;
@@ -128,8 +160,8 @@ impl Reading {
         }
         if let Some(removed) = path::name(&entry.path).strip_prefix(".wh.") {
             let directory = entry.path.rsplit_once('/').map_or("", |(directory, _)| directory);
-            if !self.affords(entry.path.len()) {
-                self.leave_out(&entry.path, "the layer removes more than is kept");
+            if let Err(full) = self.affords(entry.path.len() + size_of::<String>()) {
+                self.leave_out(&entry.path, &format!("{full} removes more than is kept"));
             } else if removed == ".wh..opq" {
                 self.facts.opaque.push(directory.to_owned());
             } else if !removed.starts_with(".wh.") {
@@ -172,8 +204,11 @@ impl Reading {
             _ => {}
         }
         let software = contents::software_of(entry, is_elf);
-        if !software.is_empty() && self.affords(software.len() * (2 * entry.path.len() + 100)) {
-            self.facts.files.entry(entry.path.clone()).or_default().software = software;
+        if !software.is_empty() {
+            match self.affords(FILE_OVERHEAD + software.len() * (2 * entry.path.len() + 100)) {
+                Ok(()) => self.facts.files.entry(entry.path.clone()).or_default().software = software,
+                Err(full) => self.leave_out(&entry.path, &format!("{full} holds more software than is kept")),
+            }
         }
         self.special(&entry.path, contents::special_of(entry));
         if contents::can_run(entry, is_elf) && contents::is_miner_name(path::name(&entry.path)) {
@@ -261,10 +296,9 @@ impl Reading {
         if found.iter().any(FoundSecret::is_private_key) {
             self.special(path, vec![(SpecialFileKind::PrivateKey, "contains a private key".to_owned())]);
         }
-        if self.affords(path.len() + found.len() * 64) {
-            self.facts.files.entry(path.to_owned()).or_default().secrets = found;
-        } else {
-            self.leave_out(path, "the layer holds more secrets than are kept");
+        match self.affords(path.len() + FILE_OVERHEAD + found.len() * 64) {
+            Ok(()) => self.facts.files.entry(path.to_owned()).or_default().secrets = found,
+            Err(full) => self.leave_out(path, &format!("{full} holds more secrets than are kept")),
         }
     }
 
@@ -272,35 +306,41 @@ impl Reading {
         if found.is_empty() {
             return;
         }
-        if self.affords(path.len() + found.len() * 64) {
-            self.facts.files.entry(path.to_owned()).or_default().special.extend(found);
-        } else {
-            self.leave_out(path, "the layer holds more special files than are kept");
+        match self.affords(path.len() + FILE_OVERHEAD + found.len() * 64) {
+            Ok(()) => self.facts.files.entry(path.to_owned()).or_default().special.extend(found),
+            Err(full) => self.leave_out(path, &format!("{full} holds more special files than are kept")),
         }
     }
 
     fn keep(&mut self, path: &str, evidence: Evidence) {
-        if !self.affords(path.len().saturating_add(evidence.size())) {
-            self.leave_out(path, "the layer holds more package data than is kept");
-            return;
+        match self.affords(path.len().saturating_add(FILE_OVERHEAD).saturating_add(evidence.size())) {
+            Ok(()) => self.facts.files.entry(path.to_owned()).or_default().evidence = Some(evidence),
+            Err(full) => self.leave_out(path, &format!("{full} holds more package data than is kept")),
         }
-        self.facts.files.entry(path.to_owned()).or_default().evidence = Some(evidence);
     }
 
-    /// Counts `size` bytes more, if that stays within the bound.
-    fn affords(&mut self, size: usize) -> bool {
+    /// Counts `size` bytes more, if that stays within the bounds; else says whose is reached.
+    fn affords(&mut self, size: usize) -> Result<(), &'static str> {
         let sum = self.kept.saturating_add(size);
-        let fits = sum <= MAX_KEPT;
-        if fits {
-            self.kept = sum;
+        if sum > MAX_KEPT {
+            return Err("the layer");
         }
-        fits
+        if !self.share.keep(size) {
+            return Err("the image");
+        }
+        self.kept = sum;
+        Ok(())
     }
 
+    /// Reports something unread. Where there is no room for more, it is counted.
     pub(super) fn leave_out(&mut self, path: &str, reason: &str) {
-        if self.facts.unanalysed.len() < MAX_ENTRIES {
-            let path = printable::line(path, MAX_PATH);
+        let listed = self.facts.unanalysed.len();
+        let path = printable::line(path, MAX_PATH);
+        let size = path.len() + reason.len() + size_of::<Unanalysed>();
+        if listed < MIN_UNREAD_ITEMS || (listed < MAX_ENTRIES && self.affords(size).is_ok()) {
             self.facts.unanalysed.push(Unanalysed { path, reason: reason.to_owned() });
+        } else {
+            self.unsaid += 1;
         }
     }
 }
@@ -349,17 +389,73 @@ fn interpret(want: Want, path: &str, bytes: &[u8]) -> Result<Option<Evidence>, S
 mod tests {
     use super::*;
 
-    #[test]
-    fn entries_beyond_the_bound_are_said_to_be_unread() {
+    /// A layer of 11 empty files.
+    fn layer(path: impl Fn(usize) -> String) -> Vec<u8> {
         let mut archive = tar::Builder::new(Vec::new());
         for number in 0..11 {
             let mut header = tar::Header::new_gnu();
             header.set_size(0);
-            archive.append_data(&mut header, format!("srv/{number}"), std::io::empty()).unwrap();
+            header.set_mode(0o644);
+            archive.append_data(&mut header, path(number), std::io::empty()).unwrap();
         }
-        let archive = archive.into_inner().unwrap();
+        archive.into_inner().unwrap()
+    }
+
+    /// All layers of one image, one after the other.
+    fn image(layers: &[Vec<u8>], budget: &Budget) -> Vec<LayerFacts> {
+        let read = |layer: &Vec<u8>| {
+            let expected = ExpectedLayer { digest: Digest::of(layer), diff_id: Digest::of(layer) };
+            read_layer_within(layer.as_slice(), &expected, ScanOptions::default(), budget).unwrap()
+        };
+        layers.iter().map(read).collect()
+    }
+
+    #[test]
+    fn the_entries_of_all_layers_count_together() {
+        let layers = [layer(|n| format!("a/{n}")), layer(|n| format!("b/{n}")), layer(|n| format!("c/{n}"))];
+        let facts = image(&layers, &Budget::new(33, usize::MAX));
+        assert!(
+            facts.iter().all(|facts| facts.present.len() == 11 && facts.unanalysed.is_empty()),
+            "{facts:?}"
+        );
+        let facts = image(&layers, &Budget::new(15, usize::MAX));
+        let read: Vec<usize> = facts.iter().map(|facts| facts.present.len()).collect();
+        assert_eq!(read, [11, 4, 0]);
+        assert!(facts[0].unanalysed.is_empty());
+        for (facts, path) in facts[1..].iter().zip(["b/4", "c/0"]) {
+            assert_eq!(facts.unanalysed.len(), 1);
+            assert_eq!(facts.unanalysed[0].path, path);
+            assert!(facts.unanalysed[0].reason.starts_with("the image has more entries"), "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_all_layers_counts_together() {
+        // Removals are kept whatever they remove.
+        let layers = [layer(|n| format!("a/.wh.{n:02}")), layer(|n| format!("b/.wh.{n:02}"))];
+        let each = "a/.wh.00".len() + size_of::<String>();
+        let facts = image(&layers, &Budget::new(100, 22 * each));
+        assert!(
+            facts.iter().all(|facts| facts.removed.len() == 11 && facts.unanalysed.is_empty()),
+            "{facts:?}"
+        );
+        let facts = image(&layers, &Budget::new(100, 11 * each));
+        assert_eq!((facts[0].removed.len(), facts[1].removed.len()), (11, 0));
+        let said: Vec<&str> = facts[1].unanalysed.iter().map(|item| item.reason.as_str()).collect();
+        assert_eq!(said.len(), MIN_UNREAD_ITEMS + 1, "{said:?}");
+        assert_eq!(said[0], "the image removes more than is kept");
+        assert_eq!(
+            said[MIN_UNREAD_ITEMS], "1 more items that are not listed",
+            "what there is no room to list is counted"
+        );
+    }
+
+    #[test]
+    fn entries_beyond_the_bound_are_said_to_be_unread() {
+        let archive = layer(|number| format!("srv/{number}"));
         for (most, unread) in [(11, 0), (10, 1)] {
-            let mut reading = Reading::new(Digest::of(&archive), ScanOptions::default());
+            let budget = Budget::of_an_image();
+            let mut reading = Reading::new(Digest::of(&archive), ScanOptions::default(), &budget);
             reading.walk(&mut Tar::new(archive.as_slice()), most).unwrap();
             let facts = reading.into_facts();
             assert_eq!((facts.present.len(), facts.unanalysed.len()), (most, unread), "{facts:?}");

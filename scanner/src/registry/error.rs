@@ -10,7 +10,7 @@ use super::address::ResolveError;
 /// Why a registry did not give what it was asked for. A variant is the reason that people see.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RegistryError {
-    #[error("the host {host} has no address: check the registry's name and the cluster's DNS")]
+    #[error("the host {host} has no address: check the registry's name and the DNS that is asked")]
     HostUnknown { host: String },
     #[error("no connection to {host}: {why}")]
     ConnectionFailed { host: String, why: String },
