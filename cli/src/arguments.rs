@@ -9,9 +9,11 @@ use crate::cluster::WorkloadName;
 use crate::db::{FileLocation, SourceLocation};
 pub(crate) use format::{Format, Target};
 pub(crate) use image::{Diff, FailOn, FixPlan, Knowledge, Reading, Scan};
+pub(crate) use registry::Registry;
 
 mod format;
 mod image;
+mod registry;
 
 /// Breakwater: what is inside container images, what is known about it, and what happens to workloads that run it.
 #[derive(Debug, Parser)]
@@ -78,8 +80,9 @@ pub(crate) enum Db {
 
 #[derive(Debug, Args)]
 pub(crate) struct Source {
-    /// A directory, zip archive or JSON record; or a file: or http(s): URL of the layout of OSV's bulk export
-    /// (ecosystems.txt, <ecosystem>/all.zip, and where it has it <ecosystem>/modified_id.csv)
+    /// A directory, zip archive or JSON record; a file: or http(s): URL of the layout of OSV's bulk export
+    /// (ecosystems.txt, <ecosystem>/all.zip, and where it has it <ecosystem>/modified_id.csv); or
+    /// oci://REGISTRY/REPOSITORY[:TAG][@DIGEST], an artifact whose layers are such archives and records
     #[arg(long, value_name = "DIR|URL", default_value = EXPORT)]
     pub(crate) source: SourceLocation,
     /// Fetch only these ecosystems of a URL, for example Debian (repeatable; default: all whose version order is known)
@@ -94,6 +97,8 @@ pub(crate) struct Source {
     /// Severities of CVEs that no advisory rates: NVD JSON 2.0, or CSV cve,cvss,severity; gzip or not (repeatable, the later one wins)
     #[arg(long, value_name = "FILE|URL")]
     pub(crate) severities: Vec<FileLocation>,
+    #[command(flatten)]
+    pub(crate) registry: Registry,
 }
 
 /// OSV's bulk export.

@@ -12,13 +12,15 @@ use crate::terminal::{Palette, ProgressLine, count};
 pub(crate) use cache::default_index;
 use joined::Joined;
 pub(crate) use location::{FileLocation, SourceLocation};
-use mirror::Mirror;
+use records::Records;
 
+mod artifact;
 mod cache;
 mod fetch;
 mod joined;
 mod location;
 mod mirror;
+mod records;
 mod shrinkage;
 pub(crate) mod sync;
 pub(crate) mod update;
@@ -33,14 +35,8 @@ pub(crate) async fn build(arguments: &Build, now: DateTime<Utc>) -> anyhow::Resu
     let progress = ProgressLine::new();
     let source = &arguments.source;
     let scratch = tempfile::tempdir().context("cannot make a directory for downloads")?;
-    let records: PathBuf = match &source.source {
-        SourceLocation::Path(path) => path.clone(),
-        SourceLocation::Url(url) => {
-            let mirror = Mirror::new(url.clone(), &source.ecosystem, scratch.path())?;
-            mirror.refresh(&|text| progress.show(text)).await?;
-            mirror.directory().to_owned()
-        }
-    };
+    let records = Records::of(source, scratch.path()).await?;
+    let records = records.refresh(&|text| progress.show(text)).await?.to_owned();
     progress.show("building the index");
     let revision = arguments.revision.unwrap_or_else(|| u64::try_from(now.timestamp()).unwrap_or(0));
     let joined = Joined::of(source, scratch.path()).await?;

@@ -9,6 +9,7 @@ use arguments::{Arguments, Command, Db};
 mod arguments;
 mod clock;
 mod cluster;
+mod connection;
 mod db;
 mod diff;
 mod fix_plan;

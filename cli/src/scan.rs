@@ -5,10 +5,12 @@ use std::process::ExitCode;
 use breakwater_advisories::match_inventory;
 use breakwater_core::policy::{Compliance, Policy};
 use breakwater_core::{Finding, Inventory};
+use breakwater_scanner::Source;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::arguments::{Format, Reading, Scan, Target};
+use crate::connection;
 use crate::terminal::Page;
 use crate::{UNTOLD, VIOLATED};
 use delivery::deliver;
@@ -16,7 +18,6 @@ use report::{Advisories, Judged, Report};
 
 #[cfg(test)]
 mod conformance;
-mod connection;
 mod cyclonedx;
 pub(crate) mod delivery;
 mod document;
@@ -112,7 +113,8 @@ pub(crate) async fn inventory(text: &str, arguments: &Reading) -> anyhow::Result
     let source = source::parse(text, "SOURCE")?;
     let bases: Vec<_> =
         arguments.base.iter().map(|base| source::parse(base, "--base")).collect::<Result<_, _>>()?;
-    let connection = connection::to(std::iter::once(&source).chain(&bases), arguments).await?;
+    let references: Vec<_> = std::iter::once(&source).chain(&bases).filter_map(Source::reference).collect();
+    let connection = connection::to(&references, &arguments.registry).await?;
     let mut inventory = source::inventory(arguments, &connection, &source).await?;
     source::recognise_base(arguments, &connection, &bases, &mut inventory).await?;
     Ok(inventory)

@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use breakwater_advisories::source::SourceError;
-use breakwater_core::printable;
-use breakwater_scanner::registry::Trust;
+use breakwater_core::{Digest, printable};
+use breakwater_scanner::registry::{RegistryError, Trust};
 use reqwest::{Client, Response, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::connection::option_for;
+
 /// The largest file fetched, in bytes; npm's archive, the largest of OSV's, is below 300 MB.
-const MAX_FILE: u64 = 4 << 30;
+pub(super) const MAX_FILE: u64 = 4 << 30;
 const CONNECT: Duration = Duration::from_secs(10);
 /// How the resolver begins to say that a name has no address.
 const NO_ADDRESS: &str = "no records found";
@@ -35,6 +37,14 @@ pub(crate) enum FetchError {
     NothingListed { url: Url, chosen: bool },
     #[error("cannot write {}: {cause}", path.display())]
     Unwritable { path: PathBuf, cause: std::io::Error },
+    #[error("oci://{artifact}: {error}{}", option_for(error))]
+    Registry { artifact: String, error: Box<RegistryError> },
+    #[error("oci://{artifact} holds no advisory records: {why}")]
+    NoRecords { artifact: String, why: String },
+    #[error("oci://{artifact}: the layer {title} is not what its digest names, but {digest}")]
+    WrongDigest { artifact: String, title: String, digest: Digest },
+    #[error("oci://{artifact}: the layer {title}: {cause}")]
+    DamagedLayer { artifact: String, title: String, cause: Box<SourceError> },
     #[error("cannot set up HTTP: {0}")]
     Client(String),
 }

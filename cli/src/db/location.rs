@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use breakwater_core::ImageReference;
 use url::Url;
 
 /// Where advisories come from, as written on the command line.
@@ -9,6 +10,8 @@ pub(crate) enum SourceLocation {
     Path(PathBuf),
     /// `http:` or `https:`, ending with a slash unless it names an archive.
     Url(Url),
+    /// `oci://`: an artifact in a registry.
+    Artifact(ImageReference),
 }
 
 /// Where one file comes from, as written on the command line.
@@ -31,6 +34,7 @@ impl FromStr for FileLocation {
         match text.parse()? {
             SourceLocation::Path(path) => Ok(Self::Path(path)),
             SourceLocation::Url(url) => Ok(Self::Url(url)),
+            SourceLocation::Artifact(_) => Err(format!("{text:?}: only --source may be an artifact")),
         }
     }
 }
@@ -43,6 +47,9 @@ impl FromStr for SourceLocation {
             // file:///a, file:/a and file:a alike.
             let path = path.strip_prefix("//").filter(|path| path.starts_with('/')).unwrap_or(path);
             return Ok(Self::Path(path.into()));
+        }
+        if let Some(reference) = text.strip_prefix("oci://") {
+            return reference.parse().map(Self::Artifact).map_err(|error| format!("{text:?}: {error}"));
         }
         if !text.starts_with("http:") && !text.starts_with("https:") {
             return Ok(Self::Path(text.into()));
@@ -72,6 +79,10 @@ mod tests {
         assert_eq!("http://mirror/osv".parse(), Ok(url("http://mirror/osv/")));
         assert_eq!("https://mirror/npm/all.zip".parse(), Ok(url("https://mirror/npm/all.zip")));
         assert!("https://mirror/?a=b".parse::<SourceLocation>().is_err());
+        let artifact = SourceLocation::Artifact("mirror.test/osv:1".parse().unwrap());
+        assert_eq!("oci://mirror.test/osv:1".parse(), Ok(artifact));
+        assert!("oci://mirror.test/Osv".parse::<SourceLocation>().is_err());
+        assert!("oci://mirror.test/osv".parse::<FileLocation>().is_err());
         let file = "https://mirror/epss.csv.gz?day=1";
         assert_eq!(file.parse(), Ok(FileLocation::Url(file.parse().unwrap())));
         assert_eq!("file:kev.json".parse(), Ok(FileLocation::Path("kev.json".into())));

@@ -2,7 +2,6 @@
 //!
 //! What is served gets worse never: an unreachable source, a damaged archive or an index that shrank leaves the old one in place.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::joined::Joined;
-use super::location::SourceLocation;
-use super::mirror::Mirror;
+use super::records::Records;
 use super::shrinkage::{MAX_SHRINK, shrunk};
 use crate::arguments::Sync;
 use crate::clock;
@@ -60,14 +58,9 @@ async fn keep_current(
     publish: watch::Sender<Option<Arc<Published>>>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mirror = match &arguments.source.source {
-        SourceLocation::Url(url) => {
-            Some(Mirror::new(url.clone(), &arguments.source.ecosystem, &arguments.dir)?)
-        }
-        SourceLocation::Path(_) => None,
-    };
+    let records = Records::of(&arguments.source, &arguments.dir).await?;
     while !stop.is_cancelled() {
-        match round(&arguments, mirror.as_ref(), &mut shelf).await {
+        match round(&arguments, &records, &mut shelf).await {
             Ok(Some(new)) => {
                 info!(revision = new.revision, bytes = new.size, "published");
                 publish.send_replace(Some(Arc::new(new)));
@@ -85,19 +78,8 @@ async fn keep_current(
 }
 
 /// Looks once; the new index if the source changed and what it makes is acceptable.
-async fn round(
-    arguments: &Sync,
-    mirror: Option<&Mirror>,
-    shelf: &mut Shelf,
-) -> anyhow::Result<Option<Published>> {
-    let records: PathBuf = match (mirror, &arguments.source.source) {
-        (Some(mirror), _) => {
-            mirror.refresh(&|_| ()).await?;
-            mirror.directory().to_owned()
-        }
-        (None, SourceLocation::Path(path)) => path.clone(),
-        (None, SourceLocation::Url(url)) => anyhow::bail!("no mirror of {url}"),
-    };
+async fn round(arguments: &Sync, records: &Records, shelf: &mut Shelf) -> anyhow::Result<Option<Published>> {
+    let records = records.refresh(&|_| ()).await?.to_owned();
     let joined = Joined::of(&arguments.source, &arguments.dir).await?;
     let fingerprint = fingerprint::of(&records, joined.paths())?;
     if shelf.was_looked_at(&fingerprint) {

@@ -7,8 +7,7 @@ use breakwater_advisories::Index;
 use chrono::{DateTime, Utc};
 
 use super::joined::Joined;
-use super::location::SourceLocation;
-use super::mirror::Mirror;
+use super::records::Records;
 use super::shrinkage::{MAX_SHRINK, shrunk};
 use super::{named_or_default, say_built};
 use crate::arguments::Update;
@@ -20,14 +19,8 @@ pub(crate) async fn run(arguments: &Update, now: DateTime<Utc>) -> anyhow::Resul
     let directory = db.parent().map(PathBuf::from).unwrap_or_default();
     std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
     let source = &arguments.source;
-    let records: PathBuf = match &source.source {
-        SourceLocation::Path(path) => path.clone(),
-        SourceLocation::Url(url) => {
-            let mirror = Mirror::new(url.clone(), &source.ecosystem, &directory)?;
-            mirror.refresh(&|text| progress.show(text)).await?;
-            mirror.directory().to_owned()
-        }
-    };
+    let records = Records::of(source, &directory).await?;
+    let records = records.refresh(&|text| progress.show(text)).await?.to_owned();
     progress.show("fetching what is joined by CVE");
     let joined = Joined::of(source, &directory).await?;
     progress.show("building the index");

@@ -19,7 +19,7 @@ use crate::arguments::FailOn;
 /// Reads the one ImagePolicy of a YAML file; other objects in it are none of ours.
 pub(crate) fn read_policy(path: &Path) -> anyhow::Result<Policy> {
     let at = || format!("--policy {}", path.display());
-    let yaml = String::from_utf8(super::connection::read(path, "--policy")?).with_context(at)?;
+    let yaml = String::from_utf8(crate::connection::read(path, "--policy")?).with_context(at)?;
     let objects: Vec<Value> = serde_saphyr::from_multiple(&yaml).with_context(at)?;
     let is_policy = |object: &&Value| object.get("kind").and_then(Value::as_str) == Some("ImagePolicy");
     let mut policies = objects.iter().filter(is_policy);

@@ -8,10 +8,11 @@ use anyhow::Context;
 use breakwater_core::inventory::BaseImage;
 use breakwater_core::{Digest, Inventory};
 use breakwater_scanner::image::{base::base_by_layers, local};
-use breakwater_scanner::registry::{Connection, RegistryError};
+use breakwater_scanner::registry::Connection;
 use breakwater_scanner::{LocalImage, Progress, RegistryImage, ScanError, ScanOptions, Source, sbom};
 
 use crate::arguments::Reading;
+use crate::connection::option_for;
 use crate::db::size;
 use crate::terminal::{ProgressLine, count};
 
@@ -175,39 +176,4 @@ fn advise(source: &Source, error: ScanError) -> anyhow::Error {
         _ => "",
     };
     anyhow::anyhow!("{source}: {error:#}{advice}")
-}
-
-/// The option that mends what a registry or the way to it refuses, as the end of a sentence.
-fn option_for(error: &RegistryError) -> &'static str {
-    match error {
-        RegistryError::AddressRefused { .. } => "; --allow-private allows such addresses",
-        RegistryError::CredentialsWithheld { .. } => "; --token-host allows it",
-        RegistryError::TlsFailed { .. } => {
-            "; --ca FILE trusts another authority, --insecure speaks plain HTTP to a registry that has no TLS"
-        }
-        RegistryError::Unauthorized { .. } => {
-            "; log in with docker, or name credentials by --credentials FILE"
-        }
-        RegistryError::HostUnknown { .. } | RegistryError::ConnectionFailed { .. } => {
-            "; --proxy URL goes through a proxy"
-        }
-        _ => "",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use breakwater_scanner::registry::RegistryError;
-
-    use super::option_for;
-
-    #[test]
-    fn refusals_name_the_option_that_mends_them() {
-        let (host, what) = (|| "r.test".to_owned(), || "app".to_owned());
-        let unauthorized = RegistryError::Unauthorized { host: host(), what: what() };
-        assert!(option_for(&unauthorized).contains("--credentials FILE"));
-        let failed = RegistryError::ConnectionFailed { host: host(), why: what() };
-        assert!(option_for(&failed).contains("--proxy URL"));
-        assert_eq!(option_for(&RegistryError::NotFound { host: host(), what: what() }), "");
-    }
 }

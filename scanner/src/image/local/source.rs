@@ -46,6 +46,17 @@ pub enum InvalidSource {
     NoDigest,
 }
 
+impl Source {
+    /// The reference of a registry's image.
+    #[must_use]
+    pub fn reference(&self) -> Option<&ImageReference> {
+        match self {
+            Self::Registry(reference) => Some(reference),
+            _ => None,
+        }
+    }
+}
+
 impl FromStr for Source {
     type Err = InvalidSource;
 
