@@ -31,6 +31,33 @@ impl Platform {
             && (wanted.variant.is_none() || self.variant == wanted.variant)
     }
 
+    /// What somebody gets of `offered` who asks for this platform: the very same, any variant if none is asked for, or else the nearest
+    /// lower variant, which runs there as well. Of equals the first.
+    pub fn choose<'a, T>(&self, offered: impl Iterator<Item = (&'a Platform, T)> + Clone) -> Option<T> {
+        let exact = offered.clone().find(|(platform, _)| *platform == self);
+        let fitting = || offered.clone().find(|(platform, _)| platform.satisfies(self));
+        let lower = || {
+            let runs = offered.clone().filter_map(|(platform, item)| {
+                let is_same = platform.os == self.os && platform.architecture == self.architecture;
+                let level = platform.level()?;
+                (is_same && level <= self.level()?).then_some((level, platform, item))
+            });
+            let best = runs.reduce(|best, next| if next.0 > best.0 { next } else { best });
+            best.map(|(_, platform, item)| (platform, item))
+        };
+        exact.or_else(fitting).or_else(lower).map(|(_, item)| item)
+    }
+
+    /// `v7` as 7. What states none is the least that the architecture has: normalisation took the usual ones away.
+    fn level(&self) -> Option<u32> {
+        match (&self.variant, self.architecture.as_str()) {
+            (Some(variant), _) => variant.strip_prefix('v')?.parse().ok(),
+            (None, "amd64") => Some(1),
+            (None, "arm64") => Some(8),
+            (None, _) => None,
+        }
+    }
+
     /// `arm64/v8` and `arm64` are one platform, as are `amd64/v1` and `amd64`; `arm` without variant is v7 (containerd's normalisation).
     fn normalised(mut self) -> Self {
         match (self.architecture.as_str(), self.variant.as_deref()) {
@@ -108,6 +135,30 @@ mod tests {
             ("linux/arm/v6", "linux/arm/v6"),
         ] {
             assert_eq!(text.parse::<Platform>().unwrap().to_string(), canonical);
+        }
+    }
+
+    #[test]
+    fn the_nearest_variant_that_runs_is_chosen() {
+        let offered: Vec<Platform> =
+            ["linux/arm/v5", "linux/arm/v6", "linux/amd64/v2", "linux/amd64", "linux/arm64"]
+                .iter()
+                .map(|platform| platform.parse().unwrap())
+                .collect();
+        for (wanted, expected) in [
+            ("linux/arm/v7", Some("linux/arm/v6")),
+            ("linux/arm/v6", Some("linux/arm/v6")),
+            ("linux/arm/v5", Some("linux/arm/v5")),
+            ("linux/amd64", Some("linux/amd64")),
+            ("linux/amd64/v3", Some("linux/amd64/v2")),
+            ("linux/arm64/v9", Some("linux/arm64")),
+            ("linux/s390x", None),
+            ("windows/amd64", None),
+            ("linux/riscv64/v1", None),
+        ] {
+            let wanted: Platform = wanted.parse().unwrap();
+            let chosen = wanted.choose(offered.iter().map(|platform| (platform, platform.to_string())));
+            assert_eq!(chosen.as_deref(), expected, "{wanted}");
         }
     }
 

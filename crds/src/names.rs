@@ -40,6 +40,8 @@ pub mod annotations {
     pub const REQUESTED_AT: &str = "breakwater.dev/requested-at";
     /// On ScanJobs that a schedule made: when the run was due, RFC 3339.
     pub const DUE: &str = "breakwater.dev/due";
+    /// On ScanJobs that a schedule made: how many of its policy's registries may be scanned at the same time.
+    pub const AT_ONCE: &str = "breakwater.dev/at-once";
     /// On workloads: the nonce of the latch to undo. Custom verb `undo`.
     pub const UNDO: &str = "breakwater.dev/undo";
     /// On workloads: `<RFC 3339 time>; <reason>`, at most 72 h ahead. Custom verb `hold`.

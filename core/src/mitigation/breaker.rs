@@ -67,7 +67,7 @@ impl Breaker {
             state: BreakerState::Open,
             since: Some(now),
             reason: format!(
-                "{hit} of {workloads} workloads in {} namespaces would be hit within {WINDOW_MINUTES} minutes",
+                "{hit} workloads in {} namespaces would be hit within {WINDOW_MINUTES} minutes; {workloads} are there now",
                 namespaces.len()
             ),
         })

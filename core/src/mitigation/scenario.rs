@@ -8,7 +8,8 @@ use super::*;
 use crate::{
     Digest, Severity,
     policy::{
-        Check, Compliance, Effect, ImageRules, NamespaceScope, Policy, PolicyId, Rules, Selector, Verdict,
+        Check, Compliance, Effect, ImageRules, NamespaceScope, Policy, PolicyId, Rules, Scanning, Selector,
+        Verdict,
     },
     selector::LabelSelector,
     workload::{Container, ContainerKind, ImageIdentity, RunningImage, Workload, WorkloadKind, WorkloadRef},
@@ -110,6 +111,7 @@ impl World {
             },
             registries: vec![],
             schedule: None,
+            scanning: Scanning::default(),
             rules: Rules { vulnerabilities: None, image: ImageRules::default() },
             exceptions: vec![],
             remediation: Remediation {

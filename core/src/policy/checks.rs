@@ -134,7 +134,10 @@ pub(super) fn knowledge(rules: &ImageRules, facts: &ImageFacts, now: DateTime<Ut
         ImageFacts::Scanned(facts) if facts.unanalysed > 0 => {
             Violation::new("BW-IMG-012", "image.incomplete", Severity::Unknown)
                 .says(
-                    format!("{} items could not be analysed", facts.unanalysed),
+                    match facts.unanalysed {
+                        1 => "1 item could not be analysed".to_owned(),
+                        items => format!("{items} items could not be analysed"),
+                    },
                     "an image that can be read completely",
                     "see status.unanalysed of its ScanJob",
                 )

@@ -30,12 +30,31 @@ pub struct Policy {
     pub selector: Selector,
     pub registries: Vec<RegistrySource>,
     pub schedule: Option<Schedule>,
+    pub scanning: Scanning,
     pub rules: Rules,
     pub exceptions: Vec<Exception>,
     pub remediation: Remediation,
     /// Paths of rules that the spec has and this version does not evaluate: a verdict that depends on them is Unknown.
     pub not_evaluated: Vec<String>,
 }
+
+/// How scans for a policy are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scanning {
+    /// The longest that one may take.
+    pub timeout: TimeDelta,
+    /// How many of its registries are scanned at the same time.
+    pub registries_at_once: u32,
+}
+
+impl Default for Scanning {
+    fn default() -> Self {
+        Self { timeout: SCAN_TIMEOUT, registries_at_once: 1 }
+    }
+}
+
+/// The longest that a scan takes unless somebody says otherwise.
+pub const SCAN_TIMEOUT: TimeDelta = TimeDelta::minutes(15);
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyId {

@@ -30,6 +30,7 @@ fn policy(rules: Rules) -> Policy {
         },
         registries: vec![],
         schedule: None,
+        scanning: Scanning::default(),
         rules,
         exceptions: vec![],
         remediation: Remediation::default(),

@@ -1,4 +1,4 @@
-use breakwater_core::policy::{Policy, PolicyId, Selector};
+use breakwater_core::policy::{Policy, PolicyId, Scanning, Selector};
 use chrono::TimeDelta;
 use kube::ResourceExt as _;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     ImagePolicy, ImagePolicySpec,
-    imagepolicy::{PolicySelector, PostDeploy, ScanSettings},
+    imagepolicy::{PolicySelector, PostDeploy},
     notify::Notify,
 };
 
@@ -71,9 +71,7 @@ fn validate(spec: &ImagePolicySpec, home: Home<'_>) -> Result<Policy, Problems> 
             "schedule says when registries are scanned: name at least one in registries, or remove schedule";
         report.say("spec.schedule", Fault::Contradiction(fault));
     }
-    if let Some(scan) = &spec.scan {
-        scan_settings(scan, &mut report);
-    }
+    let scanning = scanning(spec, &mut report);
     let (rules, mut not_evaluated) = rules::rules(&spec.rules, &mut report);
     rules::vex(&spec.vex, &mut report);
     if let Some(threshold) = &spec.risk_threshold {
@@ -107,6 +105,7 @@ fn validate(spec: &ImagePolicySpec, home: Home<'_>) -> Result<Policy, Problems> 
         selector,
         registries,
         schedule,
+        scanning,
         rules,
         exceptions,
         remediation: remediation.unwrap_or_default(),
@@ -137,11 +136,17 @@ fn select(spec: &PolicySelector, home: &Home<'_>, report: &mut Report) -> Select
 /// The shortest scan, and how it is written.
 pub(super) const MIN_TIMEOUT: (TimeDelta, &str) = (TimeDelta::seconds(10), "10s");
 
-fn scan_settings(scan: &ScanSettings, report: &mut Report) {
-    if let Some(timeout) = &scan.timeout {
+fn scanning(spec: &ImagePolicySpec, report: &mut Report) -> Scanning {
+    let mut scanning = Scanning::default();
+    if let Some(timeout) = spec.scan.as_ref().and_then(|scan| scan.timeout.as_deref()) {
         let (min, shown) = MIN_TIMEOUT;
-        report.take("spec.scan.timeout", text::duration_of(timeout, min, shown));
+        let timeout = report.take("spec.scan.timeout", text::duration_of(timeout, min, shown));
+        scanning.timeout = timeout.unwrap_or(scanning.timeout);
     }
+    if let Some(at_once) = spec.schedule.as_ref().and_then(|schedule| schedule.concurrency) {
+        scanning.registries_at_once = text::unsigned(at_once);
+    }
+    scanning
 }
 
 pub(super) fn notify(notify: &Notify, report: &mut Report) {

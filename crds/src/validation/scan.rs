@@ -1,4 +1,4 @@
-use breakwater_core::{ImageReference, Platform, workload::WorkloadRef};
+use breakwater_core::{ImageReference, Platform, policy::SCAN_TIMEOUT, workload::WorkloadRef};
 use chrono::TimeDelta;
 use kube::ResourceExt as _;
 
@@ -43,8 +43,6 @@ pub enum ScanOf {
     },
 }
 
-/// The longest a scan takes unless the spec says otherwise.
-const TIMEOUT: TimeDelta = TimeDelta::minutes(15);
 const ATTEMPTS: i32 = 3;
 
 impl ScanJob {
@@ -72,7 +70,7 @@ fn validate(spec: &ScanJobSpec, home: Home<'_>) -> Result<Scan, Problems> {
     let platforms = report.each("spec.platforms", &spec.platforms, text::platform);
     let (min, shown) = MIN_TIMEOUT;
     let timeout =
-        spec.timeout.as_deref().map_or(Ok(TIMEOUT), |timeout| text::duration_of(timeout, min, shown));
+        spec.timeout.as_deref().map_or(Ok(SCAN_TIMEOUT), |timeout| text::duration_of(timeout, min, shown));
     let timeout = report.take("spec.timeout", timeout);
     let ttl = spec.ttl_after_finished.as_deref();
     let ttl = ttl.and_then(|ttl| report.take("spec.ttlAfterFinished", text::duration(ttl)));

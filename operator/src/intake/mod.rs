@@ -55,7 +55,7 @@ pub use server::{ServeError, serve};
 use crate::{
     context::Context,
     kube::apply::{FieldManager, apply_status},
-    store::{Domain, Key, Store, StoreError},
+    store::{Domain, Key, Resolution, Store, StoreError},
 };
 
 /// The largest offer: an index and three manifests of the largest size, in base64, and their frame. More platforms come with less.
@@ -170,21 +170,28 @@ impl Intake {
     async fn scanned_before(&self, asked: &Asked, digest: &Digest) -> Result<Option<Scanned>, Refusal> {
         let domain = Domain::namespace(&asked.namespace);
         let resolution = self.store.resolution(digest).await.unwrap_or_default();
-        let mut manifests = Vec::new();
+        let (mut manifests, mut absent) = (Vec::new(), Vec::new());
         for platform in &asked.question.platforms {
             let manifest = match &resolution {
                 Some(resolution) => resolution.manifest(platform),
                 None => Some(digest),
             };
-            let Some(manifest) = manifest else { return Ok(None) };
+            let Some(manifest) = manifest else {
+                if resolution.as_ref().is_some_and(Resolution::is_full) {
+                    return Ok(None);
+                }
+                absent.push(platform.clone());
+                continue;
+            };
             let Some(inventory) = self.own_inventory(&domain, manifest).await? else { return Ok(None) };
-            if !inventory.image.platform.satisfies(platform) {
-                return Ok(None);
+            // What no index offers is of one platform.
+            if resolution.is_none() && !inventory.image.platform.satisfies(platform) {
+                absent.push(platform.clone());
+            } else if !manifests.contains(manifest) {
+                manifests.push(manifest.clone());
             }
-            manifests.push(manifest.clone());
         }
-        manifests.dedup();
-        Ok((!manifests.is_empty()).then(|| Scanned { digest: digest.clone(), manifests, absent: Vec::new() }))
+        Ok((!manifests.is_empty()).then(|| Scanned { digest: digest.clone(), manifests, absent }))
     }
 
     /// The manifest bytes a Job fetched; answers which inventories are wanted.

@@ -249,19 +249,24 @@ async fn what_a_tag_names_is_known_to_the_namespace_that_had_it_read() {
     let scanned = record::ended(&job(&api), &IMAGE.parse().unwrap()).unwrap().scanned.unwrap();
     assert_eq!((scanned.digest, scanned.manifests), (digest.clone(), vec![digest.clone()]));
 
-    // An index is known if every wanted platform is.
+    // An index is known if every wanted platform that it has is.
     question.platforms = vec![Platform::linux("amd64"), Platform::linux("arm64")];
     hold(&question);
     post(&api, LISTING_PATH, listed(&[IMAGE])).await;
     let index = Digest::of(b"index");
     let mut resolution = crate::store::Resolution::default();
     resolution.add(&Platform::linux("amd64"), &digest);
+    resolution.add(&Platform::linux("arm64"), &Digest::of(b"not read"));
     store.put(&Key::Resolution(index.clone()), &serde_json::to_vec(&resolution).unwrap()).await.unwrap();
     assert_eq!(post(&api, TAG_PATH, tag(&index)).await.1, json!({"current": false}));
-    question.platforms.truncate(1);
-    hold(&question);
-    post(&api, LISTING_PATH, listed(&[IMAGE])).await;
-    assert_eq!(post(&api, TAG_PATH, tag(&index)).await.1, json!({"current": true}));
+    question.platforms = vec![Platform::linux("amd64"), Platform::linux("s390x")];
+    for digest in [&index, &digest] {
+        hold(&question);
+        post(&api, LISTING_PATH, listed(&[IMAGE])).await;
+        assert_eq!(post(&api, TAG_PATH, tag(digest)).await.1, json!({"current": true}));
+        let scanned = record::ended(&job(&api), &IMAGE.parse().unwrap()).unwrap().scanned.unwrap();
+        assert_eq!(scanned.absent, [Platform::linux("s390x")], "no index has it, and no manifest is of it");
+    }
 }
 
 #[tokio::test]

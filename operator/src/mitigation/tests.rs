@@ -8,7 +8,8 @@ use breakwater_core::{
     Digest, Severity,
     mitigation::{ActionKind, Limits, Mode, Remediation, Restore, State, Trigger, When},
     policy::{
-        Check, Compliance, Effect, ImageRules, NamespaceScope, Policy, PolicyId, Rules, Selector, Verdict,
+        Check, Compliance, Effect, ImageRules, NamespaceScope, Policy, PolicyId, Rules, Scanning, Selector,
+        Verdict,
     },
     selector::LabelSelector,
     workload::{Container, ContainerKind, ImageIdentity, RunningImage, Workload, WorkloadKind, WorkloadRef},
@@ -76,6 +77,7 @@ fn policy(mode: Mode, action: ActionKind) -> Policy {
         },
         registries: vec![],
         schedule: None,
+        scanning: Scanning::default(),
         rules: Rules { vulnerabilities: None, image: ImageRules::default() },
         exceptions: vec![],
         remediation: Remediation {

@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
-use breakwater_core::{Digest, ImageReference, Platform, policy::PolicyId, workload::WorkloadRef};
+use breakwater_core::{
+    Digest, ImageReference, Platform,
+    policy::{Policy, SCAN_TIMEOUT, Scanning},
+    workload::WorkloadRef,
+};
 use breakwater_crds::{
     ScanJob, ScanJobSpec,
+    names::annotations::AT_ONCE,
     scanjob::{CredentialsFrom, RegistryTarget, Trigger},
     selector::LocalReference,
 };
@@ -21,6 +26,7 @@ pub struct Order {
     pub asks: Asks,
     /// When the scheduled run was due that it is part of.
     pub due: Option<DateTime<Utc>>,
+    pub scanning: Scanning,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,17 +62,19 @@ impl Order {
         platform: &Platform,
         attempt: u32,
         credentials: Credentials,
+        scanning: Scanning,
     ) -> Option<Self> {
         let reference: ImageReference = format!("{repository}@{digest}").parse().ok()?;
         let base = running(digest, platform);
         let name = if attempt == 0 { base } else { format!("{base}-{attempt}") };
         let asks = Asks::Image { reference, platform: platform.clone(), credentials };
-        Some(Self { namespace: namespace.to_owned(), name, asks, due: None })
+        Some(Self { namespace: namespace.to_owned(), name, asks, due: None, scanning })
     }
 
     /// A scheduled, or requested, scan of a registry. `run` tells this run from every other: the last one's time, the request's text.
     #[must_use]
-    pub fn registry(policy: &PolicyId, registry: &str, run: &str, due: DateTime<Utc>) -> Self {
+    pub fn registry(policy: &Policy, registry: &str, run: &str, due: DateTime<Utc>) -> Self {
+        let Policy { id: policy, scanning, .. } = policy;
         let question = Digest::of(format!("{}\n{registry}\n{run}", policy.uid).as_bytes());
         let part = |text: &str, max| text.chars().take(max).collect::<String>();
         Self {
@@ -74,6 +82,7 @@ impl Order {
             name: format!("{}-{}-{}", part(&policy.name, 24), part(registry, 16), question.short()),
             asks: Asks::Registry { policy: policy.name.clone(), registry: registry.to_owned() },
             due: Some(due),
+            scanning: *scanning,
         }
     }
 
@@ -83,11 +92,14 @@ impl Order {
             Asks::Image { .. } => Trigger::NewImage,
             Asks::Registry { .. } => Trigger::Schedule,
         };
-        let (labels, annotations) = marks(trigger, self.due);
+        let (labels, mut annotations) = marks(trigger, self.due);
         let mut spec = ScanJobSpec {
             ttl_after_finished: Some(format!("{}s", keep.as_secs().max(1))),
             ..ScanJobSpec::default()
         };
+        if self.scanning.timeout != SCAN_TIMEOUT {
+            spec.timeout = Some(format!("{}s", self.scanning.timeout.num_seconds()));
+        }
         match &self.asks {
             Asks::Image { reference, platform, credentials } => {
                 spec.image = Some(reference.to_string());
@@ -108,6 +120,7 @@ impl Order {
                 }
             }
             Asks::Registry { policy, registry } => {
+                annotations.insert(AT_ONCE.to_owned(), self.scanning.registries_at_once.to_string());
                 spec.registry = Some(RegistryTarget {
                     policy_ref: LocalReference { name: policy.clone() },
                     name: registry.clone(),

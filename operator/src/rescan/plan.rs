@@ -7,7 +7,7 @@ use std::{
 
 use breakwater_core::{
     Digest, ImageReference, Platform,
-    policy::{ImageFacts, Policy},
+    policy::{ImageFacts, Policy, Scanning},
     workload::{ImageIdentity, Workload, WorkloadRef},
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -65,6 +65,8 @@ struct Want {
     keepers: BTreeSet<WorkloadRef>,
     secrets: BTreeSet<(String, Vec<String>)>,
     at_once: bool,
+    /// The longest that any of its policies gives it.
+    timeout: TimeDelta,
 }
 
 /// Orders for images that run, are selected by a policy and were not scanned; `facts_of` says what is known of an image.
@@ -142,6 +144,7 @@ fn wants(
             want.namespaces.insert(workload.id.namespace.clone());
             for asker in askers {
                 want.at_once |= asker.at_once;
+                want.timeout = want.timeout.max(asker.policy.scanning.timeout);
                 match &asker.credentials {
                     Source::Policy(names) if !names.is_empty() => {
                         want.secrets.insert((asker.policy.id.namespace.clone(), names.clone()));
@@ -179,7 +182,8 @@ impl Want {
         }
         let turn = usize::try_from(attempt).unwrap_or_default().checked_rem(ways.len())?;
         let (namespace, credentials) = ways.into_iter().nth(turn)?;
-        Order::image(namespace, repository, digest, platform, attempt, credentials)
+        let scanning = Scanning { timeout: self.timeout, ..Scanning::default() };
+        Order::image(namespace, repository, digest, platform, attempt, credentials, scanning)
     }
 }
 

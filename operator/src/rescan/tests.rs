@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use breakwater_core::{
     Digest, Platform,
-    policy::{ImageFacts, Policy},
+    policy::{ImageFacts, Policy, Scanning},
     scan::{FailureReason, ScanStage},
     workload::{ImageIdentity, RunningImage, Workload, WorkloadKind, WorkloadRef},
 };
@@ -102,28 +102,44 @@ fn one_image_in_many_workloads_is_one_scan() {
     assert_eq!(object.spec.image, Some(format!("r.test/web@{}", digest("web"))));
     assert_eq!(object.spec.platforms, ["linux/amd64"]);
     assert_eq!(object.spec.ttl_after_finished.as_deref(), Some("3600s"));
+    assert_eq!(object.spec.timeout, None, "what the API has without a word");
     assert_eq!(object.metadata.labels.unwrap()["breakwater.dev/trigger"], "NewImage");
 }
 
 #[test]
 fn the_object_is_one_that_the_api_accepts() {
     let plan = plan_of(&[asker()], vec![workload("a", "x", &["web"])], &[], at(0));
-    let registry = Order::registry(
-        &breakwater_core::policy::PolicyId {
-            namespace: "shop".into(),
-            name: "a-policy.with-a-name-that-is-longer-than-most".into(),
-            uid: "u".into(),
-        },
-        "main",
-        "first",
-        at(0),
-    );
+    let id = breakwater_core::policy::PolicyId {
+        namespace: "shop".into(),
+        name: "a-policy.with-a-name-that-is-longer-than-most".into(),
+        uid: "u".into(),
+    };
+    let scanning = Scanning { timeout: TimeDelta::minutes(40), registries_at_once: 3 };
+    let registry = Order::registry(&Policy { id, scanning, ..everywhere() }, "main", "first", at(0));
+    let object = registry.scan_job(std::time::Duration::from_secs(60));
+    assert_eq!(object.spec.timeout.as_deref(), Some("2400s"));
+    assert_eq!(object.metadata.annotations.unwrap()["breakwater.dev/at-once"], "3");
     for order in plan.orders.iter().chain([&registry]) {
         let mut object = serde_json::to_value(order.scan_job(std::time::Duration::from_secs(60))).unwrap();
         object.as_object_mut().unwrap().remove("status");
         let read: breakwater_crds::ScanJob = breakwater_crds::validation::read(&object).unwrap();
         assert!(order.name.len() <= 63, "{}", read.metadata.name.unwrap());
     }
+}
+
+#[test]
+fn of_several_policies_the_most_patient_counts() {
+    let of = |minutes| {
+        let scanning = Scanning { timeout: TimeDelta::minutes(minutes), ..Scanning::default() };
+        Asker { policy: Policy { scanning, ..everywhere() }, ..asker() }
+    };
+    let timeout = |askers: &[Asker]| {
+        let plan = plan_of(askers, vec![workload("a", "x", &["web"])], &[], at(0));
+        plan.orders[0].scanning.timeout
+    };
+    assert_eq!(timeout(&[of(5)]), TimeDelta::minutes(5));
+    assert_eq!(timeout(&[of(5), of(30), asker()]), TimeDelta::minutes(30));
+    assert_eq!(timeout(&[of(5), asker()]), TimeDelta::minutes(15));
 }
 
 #[test]

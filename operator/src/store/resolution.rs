@@ -14,7 +14,13 @@ impl Resolution {
     /// The manifest that somebody gets who asks for `wanted`.
     #[must_use]
     pub fn manifest(&self, wanted: &Platform) -> Option<&Digest> {
-        self.platforms.iter().find(|(platform, _)| platform.satisfies(wanted)).map(|(_, digest)| digest)
+        wanted.choose(self.platforms.iter().map(|(platform, digest)| (platform, digest)))
+    }
+
+    /// Whether there may be more platforms than are remembered.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.platforms.len() >= MAX_PLATFORMS
     }
 
     /// Adds a manifest; `false` if it was there already or there is no room.

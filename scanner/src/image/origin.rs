@@ -3,6 +3,7 @@ use breakwater_core::{Digest, printable};
 use super::{local::Blobs, manifest::LayerDescriptor};
 use crate::{
     ScanError, ScanOptions,
+    layer::{Budget, ExpectedLayer, LayerCache, LayerError, LayerFacts, pieces::pieces, read_layer_within},
     registry::{Fetched, Repository, Servers},
 };
 

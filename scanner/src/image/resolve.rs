@@ -50,7 +50,8 @@ pub(super) async fn resolve(
     let mut resolved =
         Resolved { index: Some(fetched.bytes), nested, manifests: Vec::new(), absent: Vec::new() };
     for platform in wanted {
-        match choose(&entries, platform) {
+        let offered = entries.iter().filter_map(|entry| Some((entry.platform.as_ref()?, entry)));
+        match platform.choose(offered) {
             Some(entry) => {
                 let manifest = manifest_of(origin, &entry.digest, platform.clone()).await?;
                 resolved.manifests.push(manifest);
@@ -98,34 +99,6 @@ async fn flatten(
     Ok((manifests, nested))
 }
 
-/// The entry of this platform: itself, any variant if none was asked for, or else the nearest lower variant, which runs there as well.
-fn choose<'a>(entries: &'a [IndexEntry], wanted: &Platform) -> Option<&'a IndexEntry> {
-    let with_platform = || entries.iter().filter_map(|entry| Some((entry.platform.as_ref()?, entry)));
-    let exact = with_platform().find(|(platform, _)| *platform == wanted);
-    let fitting = || with_platform().find(|(platform, _)| platform.satisfies(wanted));
-    let lower = || {
-        let runs = with_platform().filter_map(|(platform, entry)| {
-            let is_same = platform.os == wanted.os && platform.architecture == wanted.architecture;
-            let version = variant(platform)?;
-            (is_same && version <= variant(wanted)?).then_some((version, platform, entry))
-        });
-        // Of several that are equal the first counts, as everywhere.
-        let best = runs.reduce(|best, next| if next.0 > best.0 { next } else { best });
-        best.map(|(_, platform, entry)| (platform, entry))
-    };
-    exact.or_else(fitting).or_else(lower).map(|(_, entry)| entry)
-}
-
-/// `v7` as 7. What states none is the least that the architecture has (containerd's normalisation took the usual ones away).
-fn variant(platform: &Platform) -> Option<u32> {
-    match (&platform.variant, platform.architecture.as_str()) {
-        (Some(variant), _) => variant.strip_prefix('v')?.parse().ok(),
-        (None, "amd64") => Some(1),
-        (None, "arm64") => Some(8),
-        (None, _) => None,
-    }
-}
-
 async fn manifest_of(
     origin: Origin<'_>,
     digest: &Digest,
@@ -160,37 +133,4 @@ async fn lone(
         None => Vec::new(),
     };
     Ok(Resolved { index: None, nested: Vec::new(), manifests, absent })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearest_variant_that_runs_is_chosen() {
-        let entries: Vec<IndexEntry> =
-            ["linux/arm/v5", "linux/arm/v6", "linux/amd64/v2", "linux/amd64", "linux/arm64"]
-                .iter()
-                .map(|platform| IndexEntry {
-                    digest: Digest::of(platform.as_bytes()),
-                    platform: platform.parse().ok(),
-                    is_manifest: true,
-                    name: None,
-                })
-                .collect();
-        for (wanted, expected) in [
-            ("linux/arm/v7", Some("linux/arm/v6")),
-            ("linux/arm/v6", Some("linux/arm/v6")),
-            ("linux/arm/v5", Some("linux/arm/v5")),
-            ("linux/amd64", Some("linux/amd64")),
-            ("linux/amd64/v3", Some("linux/amd64/v2")),
-            ("linux/arm64/v9", Some("linux/arm64")),
-            ("linux/s390x", None),
-            ("windows/amd64", None),
-            ("linux/riscv64/v1", None),
-        ] {
-            let chosen = choose(&entries, &wanted.parse().unwrap()).map(|entry| entry.digest.clone());
-            assert_eq!(chosen, expected.map(|platform| Digest::of(platform.as_bytes())), "{wanted}");
-        }
-    }
 }

@@ -226,11 +226,8 @@ fn runs(policy: &Policy, facts: &Facts, past: &Past, now: DateTime<Utc>) -> Runs
     let mut begun: BTreeSet<DateTime<Utc>> = facts.scans.iter().filter_map(|scan| scan.due).collect();
     begun.retain(|due| last.is_none_or(|last| last < *due) && past.created <= *due && requested.is_none());
     let began = begun.first().copied().unwrap_or(now);
-    let orders = policy
-        .registries
-        .iter()
-        .map(|source| Order::registry(&policy.id, &source.name, &run, began))
-        .collect();
+    let orders =
+        policy.registries.iter().map(|source| Order::registry(policy, &source.name, &run, began)).collect();
     let next = policy
         .schedule
         .as_ref()

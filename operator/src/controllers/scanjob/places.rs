@@ -7,7 +7,11 @@ use std::{
 };
 
 use breakwater_core::ImageReference;
-use breakwater_crds::{ScanJob, names::labels, scanjob::Trigger};
+use breakwater_crds::{
+    ScanJob,
+    names::{annotations, labels},
+    scanjob::Trigger,
+};
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::batch::v1::Job;
 use kube::{
@@ -17,7 +21,7 @@ use kube::{
 
 use super::{
     job,
-    queue::{self, Active, Limits, Waiting},
+    queue::{self, Active, Limits, PolicyShare, Waiting},
     stage::{Stage, stage},
 };
 
@@ -88,6 +92,7 @@ impl Places {
                 uid: asking.uid.clone(),
                 namespace: asking.namespace.clone(),
                 registry: asking.registry.clone(),
+                policy: asking.policy.as_ref().map(|share| share.policy.clone()),
             };
             book.started
                 .insert(asking.uid.clone(), Started { place, job: job.to_owned(), since: rules.instant });
@@ -140,10 +145,13 @@ impl Places {
 
     fn active(&self, book: &Book) -> Vec<Active> {
         let unfinished = self.jobs.state().into_iter().filter(|job| !job::finished(job)).filter_map(|job| {
+            let (namespace, name) = job::requester(&job)?;
+            let asks = self.scan_jobs.get(&ObjectRef::new(&name).within(&namespace));
             Some(Active {
                 uid: job.labels().get(labels::SCANJOB_UID)?.clone(),
-                namespace: job::requester(&job)?.0,
                 registry: job::registry(&job)?.to_owned(),
+                policy: asks.and_then(|scan_job| share(&scan_job)).map(|share| share.policy),
+                namespace,
             })
         });
         unfinished.chain(book.started.values().map(|started| started.place.clone())).collect()
@@ -187,7 +195,16 @@ pub(super) fn waiting(scan_job: &ScanJob, operator_namespace: &str, registry: St
         trigger: trigger(scan_job, operator_namespace),
         priority: scan_job.spec.priority.unwrap_or(0),
         created: created.and_then(|time| DateTime::from_timestamp(time.0.as_second(), 0)).unwrap_or_default(),
+        policy: share(scan_job),
     }
+}
+
+/// What a schedule said when it made the ScanJob. It holds nobody up but its own policy's.
+fn share(scan_job: &ScanJob) -> Option<PolicyShare> {
+    let at_once =
+        scan_job.annotations().get(annotations::AT_ONCE)?.parse().ok().filter(|count| *count > 0)?;
+    let policy = scan_job.spec.registry.as_ref()?.policy_ref.name.clone();
+    Some(PolicyShare { policy, at_once })
 }
 
 /// Why it was made. Outside the operator's namespace a label is anybody's: believed as far as it does not jump the queue.

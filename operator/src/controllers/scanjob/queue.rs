@@ -15,6 +15,17 @@ pub(super) struct Waiting {
     /// Higher first among the same trigger.
     pub priority: i32,
     pub created: DateTime<Utc>,
+    /// Absent: no policy's.
+    pub policy: Option<PolicyShare>,
+}
+
+/// A policy's registries wait for each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PolicyShare {
+    /// Its name; it is in the ScanJob's namespace.
+    pub policy: String,
+    /// The most of its ScanJobs at work.
+    pub at_once: usize,
 }
 
 /// A place that is taken: an unfinished Job, or one that is about to be made.
@@ -24,6 +35,8 @@ pub(super) struct Active {
     pub uid: String,
     pub namespace: String,
     pub registry: String,
+    /// The policy of whose registry it is.
+    pub policy: Option<String>,
 }
 
 /// The most unfinished Jobs, in all and of one registry.
@@ -36,7 +49,7 @@ pub(super) struct Limits {
 /// The UIDs of those that start now, first first.
 ///
 /// By trigger (Admission, NewImage, Manual, Schedule); among equals the namespace that has the fewest at work, then the higher priority, then
-/// the older. A registry that is at its limit delays nobody who asks another one.
+/// the older. A registry that is at its limit delays nobody who asks another one, and a policy's nobody but its own.
 #[must_use]
 pub(super) fn admit(mut waiting: Vec<Waiting>, active: &[Active], limits: Limits) -> Vec<String> {
     let running: BTreeSet<&str> = active.iter().map(|active| active.uid.as_str()).collect();
@@ -47,20 +60,34 @@ pub(super) fn admit(mut waiting: Vec<Waiting>, active: &[Active], limits: Limits
     });
     let mut namespaces: BTreeMap<String, usize> = BTreeMap::new();
     let mut registries: BTreeMap<String, usize> = BTreeMap::new();
+    let mut policies: BTreeMap<(String, String), usize> = BTreeMap::new();
     for active in active {
         *namespaces.entry(active.namespace.clone()).or_default() += 1;
         *registries.entry(active.registry.clone()).or_default() += 1;
+        if let Some(policy) = &active.policy {
+            *policies.entry((active.namespace.clone(), policy.clone())).or_default() += 1;
+        }
     }
     let mut free = limits.jobs.saturating_sub(active.len());
     let mut admitted = Vec::new();
     while free > 0 {
-        let open = |w: &&Waiting| registries.get(&w.registry).copied().unwrap_or(0) < limits.per_registry;
+        let has_share = |w: &Waiting| {
+            let Some(share) = &w.policy else { return true };
+            let at_work = policies.get(&(w.namespace.clone(), share.policy.clone()));
+            at_work.copied().unwrap_or(0) < share.at_once
+        };
+        let open = |w: &&Waiting| {
+            registries.get(&w.registry).copied().unwrap_or(0) < limits.per_registry && has_share(w)
+        };
         let at_work = |w: &Waiting| namespaces.get(&w.namespace).copied().unwrap_or(0);
         // The first of the least busy namespace: `min_by_key` keeps the earlier of equals, and they are sorted.
         let next =
             waiting.iter().enumerate().filter(|(_, w)| open(w)).min_by_key(|(_, w)| (w.trigger, at_work(w)));
         let Some(index) = next.map(|(index, _)| index) else { break };
         let next = waiting.remove(index);
+        if let Some(share) = next.policy {
+            *policies.entry((next.namespace.clone(), share.policy)).or_default() += 1;
+        }
         *namespaces.entry(next.namespace).or_default() += 1;
         *registries.entry(next.registry).or_default() += 1;
         admitted.push(next.uid);
@@ -83,11 +110,12 @@ mod tests {
             trigger,
             priority: 0,
             created: DateTime::from_timestamp(1_000_000 - age, 0).unwrap(),
+            policy: None,
         }
     }
 
     fn active(uid: &str, namespace: &str, registry: &str) -> Active {
-        Active { uid: uid.into(), namespace: namespace.into(), registry: registry.into() }
+        Active { uid: uid.into(), namespace: namespace.into(), registry: registry.into(), policy: None }
     }
 
     #[test]
@@ -124,6 +152,19 @@ mod tests {
         let all = vec![waiting("here", "a", Trigger::Admission, 9), elsewhere];
         let limits = Limits { jobs: 5, per_registry: 1 };
         assert_eq!(admit(all, &[active("x", "a", "r.test")], limits), ["elsewhere"]);
+    }
+
+    #[test]
+    fn a_policys_registries_wait_for_each_other_and_nobody_else_does() {
+        let of = |uid: &str, namespace: &str, age| Waiting {
+            policy: Some(PolicyShare { policy: "nightly".into(), at_once: 2 }),
+            ..waiting(uid, namespace, Trigger::Schedule, age)
+        };
+        let mut all = vec![of("a1", "a", 9), of("a2", "a", 8), of("a3", "a", 7), of("b1", "b", 6)];
+        all.push(waiting("by hand", "a", Trigger::Schedule, 1));
+        assert_eq!(admit(all.clone(), &[], LIMITS), ["a1", "b1", "a2", "by hand"]);
+        let busy = Active { policy: Some("nightly".into()), ..active("x", "a", "r.test") };
+        assert_eq!(admit(all, &[busy], LIMITS), ["b1", "a1", "by hand"]);
     }
 
     #[test]
