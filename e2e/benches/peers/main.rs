@@ -104,7 +104,8 @@ fn inventories(ours: &Path, image: &Path, directory: &Path, pairs: usize) {
         runs[1].push(measure(&mut scan(&["--no-secrets"])));
         if let Some(program) = &syft {
             let mut command = Command::new(program);
-            command.env("SYFT_CHECK_FOR_APP_UPDATE", "false").args(["scan", "--quiet", &source]);
+            command.env("SYFT_CHECK_FOR_APP_UPDATE", "false").args(["scan", "--quiet"]);
+            command.arg(format!("oci-dir:{}", image.display()));
             runs[3].push(measure(command.arg("--output").arg(format!("syft-json={}", peers.display()))));
         }
     }

@@ -271,13 +271,13 @@ impl Header<'_> {
 
     /// The sum of all bytes, the checksum's own field counted as spaces; old archivers summed signed bytes.
     fn verify(&self) -> Result<(), LayerError> {
-        let outside = |at: &usize| !(148..156).contains(at);
-        let sum = |value: fn(u8) -> i64| {
-            let rest = self.0.iter().enumerate().filter(|(at, _)| outside(at));
-            8 * 32 + rest.map(|(_, byte)| value(*byte)).sum::<i64>()
+        let spaced = |unsigned: bool| {
+            let value = |byte: &u8| if unsigned { i32::from(*byte) } else { i32::from(byte.cast_signed()) };
+            let sum = |bytes: &[u8]| bytes.iter().map(value).sum::<i32>();
+            i64::from(sum(self.0) - sum(self.bytes(148, 8)) + 8 * 32)
         };
         let stated = i64::try_from(self.number(148, 8)?).unwrap_or(-1);
-        if stated == sum(i64::from) || stated == sum(|byte| i64::from(byte.cast_signed())) {
+        if stated == spaced(true) || stated == spaced(false) {
             Ok(())
         } else {
             Err(corrupt("a tar header whose checksum does not fit"))
