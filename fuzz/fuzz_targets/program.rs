@@ -1,9 +1,12 @@
 #![no_main]
 //! The first byte is the size of the pieces that the program goes by in: they make no difference.
-use breakwater_scanner::packages::{gobuild::Found, program::ProgramSearch};
+use breakwater_scanner::{
+    HeldFile,
+    packages::{gobuild::Found, program::ProgramSearch},
+};
 
 fn read(program: &[u8], piece: usize) -> Found {
-    let mut search = ProgramSearch::new(program.len() as u64, Vec::new());
+    let mut search = ProgramSearch::new(program.len() as u64, HeldFile::default());
     for piece in program.chunks(piece) {
         if !search.push(piece) {
             break;

@@ -4,6 +4,7 @@
 mod clock;
 pub mod contents;
 mod error;
+mod held;
 pub mod image;
 pub mod job;
 pub mod layer;
@@ -15,6 +16,7 @@ pub mod sbom;
 pub mod secrets;
 
 pub use error::ScanError;
+pub use held::HeldFile;
 pub use image::{
     PlatformManifest, Progress, RegistryImage, Resolved,
     local::{LocalImage, Source},

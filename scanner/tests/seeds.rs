@@ -130,7 +130,7 @@ fn build_information() {
 fn programs() {
     seeds("program", |bytes| {
         let (piece, program) = bytes.split_first().unwrap();
-        let mut search = ProgramSearch::new(program.len() as u64, Vec::new());
+        let mut search = ProgramSearch::new(program.len() as u64, breakwater_scanner::HeldFile::default());
         for piece in program.chunks(usize::from(*piece)) {
             if !search.push(piece) {
                 break;

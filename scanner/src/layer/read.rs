@@ -20,7 +20,7 @@ use super::{
     want::{Want, want},
 };
 use crate::{
-    ScanOptions,
+    HeldFile, ScanOptions,
     contents::{self, MinerSearch, Special},
     limits::{FILE_OVERHEAD, MAX_FILE, MAX_KEPT, MAX_LAYER_ENTRIES, MAX_PATH, MIN_UNREAD_ITEMS},
     packages::{Family, apk, dpkg, license, os_release, program::ProgramSearch, rpm},
@@ -104,7 +104,7 @@ pub(super) struct Reading {
     /// Items of `unanalysed` that are not kept.
     unsaid: usize,
     /// Memory for programs, used again for the next.
-    program: Vec<u8>,
+    program: HeldFile,
     /// Absent: secrets are not looked for.
     secrets: Option<SecretSearch>,
 }
@@ -113,7 +113,7 @@ impl Reading {
     pub(super) fn new(digest: Digest, options: ScanOptions, budget: &Budget) -> Self {
         let secrets = options.secrets.then(SecretSearch::default);
         let facts = LayerFacts::new(digest);
-        Self { facts, kept: 0, share: budget.share(), unsaid: 0, program: Vec::new(), secrets }
+        Self { facts, kept: 0, share: budget.share(), unsaid: 0, program: HeldFile::default(), secrets }
     }
 
     pub(super) fn into_facts(mut self) -> LayerFacts {
@@ -231,9 +231,9 @@ impl Reading {
         static LARGE: Mutex<()> = Mutex::new(());
         // A panic while it was held says nothing about the next file.
         let _alone = (entry.size > MAX_FILE).then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut bytes = Vec::with_capacity(usize::try_from(entry.size).unwrap_or(0));
+        let mut bytes = HeldFile::of_size(usize::try_from(entry.size).unwrap_or(0));
         content.content(|piece| {
-            bytes.extend_from_slice(piece);
+            bytes.push(piece);
             true
         })?;
         if let Some(search) = &mut self.secrets {

@@ -4,44 +4,59 @@ use super::{
     auditable,
     gobuild::{BuildInfoSearch, Found},
 };
-use crate::limits::MAX_HELD_PROGRAM;
+use crate::{HeldFile, limits::MAX_HELD_PROGRAM};
 
 /// Looks through a file that goes by in pieces. Small programs are held on the way, for what is found only from their end.
 #[derive(Debug)]
 pub struct ProgramSearch {
     go: BuildInfoSearch,
-    held: Vec<u8>,
-    is_whole: bool,
+    held: Held,
+    /// Nothing more can be learned.
+    is_over: bool,
+}
+
+#[derive(Debug)]
+enum Held {
+    Whole { size: usize, file: HeldFile },
+    Tail(Vec<u8>),
 }
 
 /// Of programs that are not held whole, this much of the end is kept: section names stand there.
 const TAIL: usize = 64 << 10;
-/// The most memory that is handed on for the next program.
-const KEPT_MEMORY: usize = 8 << 20;
+/// Programs up to this size are held in memory that is handed on from one to the next, in bytes.
+const SHARED_ROOM: usize = 8 << 20;
 
 impl ProgramSearch {
     /// For a file of `size` bytes; `memory` is used for what is held.
     #[must_use]
-    pub fn new(size: u64, mut memory: Vec<u8>) -> Self {
-        memory.clear();
-        Self { go: BuildInfoSearch::default(), held: memory, is_whole: size <= MAX_HELD_PROGRAM }
+    pub fn new(size: u64, memory: HeldFile) -> Self {
+        let held = match usize::try_from(size) {
+            Ok(size) if size as u64 <= MAX_HELD_PROGRAM => Held::Whole { size, file: memory },
+            _ => Held::Tail(Vec::new()),
+        };
+        Self { go: BuildInfoSearch::default(), held, is_over: false }
     }
 
     /// The next piece; `false` once nothing more can be learned.
     pub fn push(&mut self, piece: &[u8]) -> bool {
         if !self.go.push(piece) {
-            self.is_whole = false;
+            self.is_over = true;
             return false;
         }
-        if !self.is_whole && self.held.len() + piece.len() > 2 * TAIL {
-            self.held.drain(..self.held.len().saturating_sub(TAIL));
+        match &mut self.held {
+            Held::Whole { size, file } => {
+                if file.room() < *size {
+                    *file = HeldFile::of_size((*size).max(SHARED_ROOM));
+                }
+                file.push(piece);
+            }
+            Held::Tail(tail) => {
+                if tail.len() + piece.len() > 2 * TAIL {
+                    tail.drain(..tail.len().saturating_sub(TAIL));
+                }
+                tail.extend_from_slice(piece.get(piece.len().saturating_sub(TAIL)..).unwrap_or(piece));
+            }
         }
-        let fresh = if self.is_whole {
-            piece
-        } else {
-            piece.get(piece.len().saturating_sub(TAIL)..).unwrap_or(piece)
-        };
-        self.held.extend_from_slice(fresh);
         true
     }
 
@@ -53,24 +68,34 @@ impl ProgramSearch {
 
     /// What was found, and the memory for the next search.
     #[must_use]
-    pub fn finish(mut self) -> (Found, Vec<u8>) {
+    pub fn finish(self) -> (Found, HeldFile) {
         let is_elf = self.is_elf();
-        let whole = self.is_whole.then_some(self.held.as_slice());
+        let whole = match &self.held {
+            Held::Whole { file, .. } if !self.is_over => Some(&**file),
+            _ => None,
+        };
         let mut found = self.go.finish(whole);
         if is_elf && found == Found::default() {
-            found = match whole {
-                Some(program) => auditable::parse(program),
-                None if memchr::memmem::find(&self.held, auditable::SECTION_IN_TABLE).is_some() => Found {
-                    packages: Vec::new(),
-                    unread: Some("a Rust program too large to read its list of crates"),
-                },
-                None => Found::default(),
+            found = match &self.held {
+                _ if self.is_over => Found::default(),
+                Held::Whole { file, .. } => auditable::parse(file),
+                Held::Tail(tail) if memchr::memmem::find(tail, auditable::SECTION_IN_TABLE).is_some() => {
+                    Found {
+                        packages: Vec::new(),
+                        unread: Some("a Rust program too large to read its list of crates"),
+                    }
+                }
+                Held::Tail(_) => Found::default(),
             };
         }
-        if self.held.capacity() > KEPT_MEMORY {
-            self.held = Vec::new();
-        }
-        (found, self.held)
+        let memory = match self.held {
+            Held::Whole { mut file, .. } if file.room() <= SHARED_ROOM => {
+                file.clear();
+                file
+            }
+            _ => HeldFile::default(),
+        };
+        (found, memory)
     }
 }
 
@@ -81,7 +106,7 @@ mod tests {
     const RUST: &[u8] = include_bytes!("../../../fuzz/seeds/auditable/good-library");
 
     fn read(program: &[u8], size: u64, piece: usize) -> Found {
-        let mut search = ProgramSearch::new(size, Vec::new());
+        let mut search = ProgramSearch::new(size, HeldFile::default());
         for piece in program.chunks(piece) {
             if !search.push(piece) {
                 break;
@@ -110,9 +135,12 @@ mod tests {
 
     #[test]
     fn memory_is_handed_on_within_its_bound() {
-        let mut search = ProgramSearch::new(20 << 20, Vec::new());
-        search.push(b"\x7fELF");
-        search.push(&vec![0; 20 << 20]);
-        assert_eq!(search.finish().1.capacity(), 0);
+        for (size, room) in [(100, SHARED_ROOM), (SHARED_ROOM, SHARED_ROOM), (20 << 20, 0)] {
+            let mut search = ProgramSearch::new(size as u64, HeldFile::default());
+            search.push(b"\x7fELF");
+            search.push(&vec![0; size - 4]);
+            let memory = search.finish().1;
+            assert_eq!((memory.room(), memory.len()), (room, 0), "{size}");
+        }
     }
 }
