@@ -5,7 +5,7 @@
 use std::{fs, path::Path};
 
 use breakwater_core::{
-    Inventory, Platform,
+    Digest, Inventory, Platform,
     glob::Glob,
     mitigation::Hold,
     schedule::{Recurrence, Schedule},
@@ -28,6 +28,7 @@ fn seeds(target: &str, is_understood: impl Fn(&str) -> bool) {
 #[test]
 fn names() {
     seeds("platform", |text| text.parse::<Platform>().is_ok());
+    seeds("digest", |text| text.parse::<Digest>().is_ok() || Digest::from_compact(text).is_some());
     seeds("glob", |text| {
         let (pattern, name) = text.split_once('\n').unwrap();
         Glob::new(pattern).is_ok_and(|glob| glob.matches(name))

@@ -10,6 +10,7 @@ use std::{
 use breakwater_core::{Digest, ImageReference, Platform};
 use breakwater_scanner::{
     ScanOptions,
+    contents::{MinerSearch, capabilities},
     image::{
         ImageDescription,
         local::{Source, archive::Entries, docker},
@@ -29,7 +30,7 @@ use breakwater_scanner::{
     registry::{
         Credentials, Providers,
         challenge::{self, Challenge},
-        link, referrers,
+        helper, link, provider, referrers, tags as registry_tags,
     },
     sbom,
     secrets::{SecretSearch, conceal},
@@ -218,5 +219,33 @@ fn secrets() {
         text.chunks(usize::from(*piece)).all(|piece| search.push(piece));
         let shown = conceal("seed", std::str::from_utf8(text).unwrap());
         !search.finish().is_empty() && shown.text.contains('…')
+    });
+}
+
+#[test]
+fn capabilities() {
+    seeds("capabilities", |attribute| capabilities::describe(attribute).starts_with("cap_"));
+}
+
+#[test]
+fn miners() {
+    seeds("miner", |bytes| {
+        let (piece, program) = bytes.split_first().unwrap();
+        let mut search = MinerSearch::default();
+        program.chunks(usize::from(*piece)).for_each(|piece| search.push(piece));
+        search.finish().is_some()
+    });
+}
+
+#[test]
+fn pages_of_tags() {
+    seeds("tags", |page| registry_tags::parse(page).is_some());
+}
+
+#[test]
+fn answers_of_programs_that_know_credentials() {
+    seeds("credential_answers", |answer| {
+        helper::parse(answer).flatten().is_some()
+            || provider::parse(answer, "registry.test:5000/team/app").is_ok_and(|known| known.is_some())
     });
 }

@@ -49,7 +49,8 @@ const EFFECTIVE: u32 = 1;
 
 /// The attribute as getcap(8) writes it: `cap_net_raw=ep`, `cap_chown,cap_kill=p cap_setuid=i`. An attribute of another form is named as
 /// such: it may grant something. Empty if it grants nothing.
-pub(super) fn describe(attribute: &[u8]) -> String {
+#[must_use]
+pub fn describe(attribute: &[u8]) -> String {
     let unknown = || "capabilities of an unknown form".to_owned();
     let mut words = attribute.chunks(4).map(|word| word.try_into().map(u32::from_le_bytes).ok());
     let mut word = || words.next().flatten();

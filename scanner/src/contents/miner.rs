@@ -50,13 +50,13 @@ pub(crate) fn is_miner_name(name: &str) -> bool {
 
 /// Searches a program's bytes, handed over in pieces, for markers.
 #[derive(Debug, Default)]
-pub(crate) struct MinerSearch {
+pub struct MinerSearch {
     seen: [bool; MARKERS.len()],
     overlap: Vec<u8>,
 }
 
 impl MinerSearch {
-    pub(crate) fn push(&mut self, piece: &[u8]) {
+    pub fn push(&mut self, piece: &[u8]) {
         let head = piece.get(..OVERLAP).unwrap_or(piece);
         self.overlap.extend_from_slice(head);
         let overlap = std::mem::take(&mut self.overlap);
@@ -67,7 +67,8 @@ impl MinerSearch {
     }
 
     /// Markers of which two kinds, the scheme among them, make a miner.
-    pub(crate) fn finish(&self) -> Option<String> {
+    #[must_use]
+    pub fn finish(&self) -> Option<String> {
         let seen = MARKERS.iter().zip(self.seen).filter(|(_, seen)| *seen).map(|(marker, _)| *marker);
         let seen: Vec<&str> = seen.collect();
         let is_miner = self.seen.get(SCHEME) == Some(&true) && seen.len() >= 2;

@@ -1,11 +1,12 @@
 //! Software that an application rarely needs at run time and an intruder likes: by the name of its executable, and by its package.
 
-mod capabilities;
+pub mod capabilities;
 mod known;
 mod miner;
 mod special;
 
-pub(crate) use miner::{MinerSearch, is_miner_name};
+pub use miner::MinerSearch;
+pub(crate) use miner::is_miner_name;
 pub use special::{Special, special_of};
 
 use breakwater_core::inventory::{Software, SoftwareSet};

@@ -66,7 +66,10 @@ pub(super) async fn analyse(
     let bytes = distinct.values().map(|(layer, _)| layer.size).fold(0, u64::saturating_add);
     progress(Progress::Begun { platform: image.platform.clone(), layers: distinct.len(), bytes });
     let budget = Budget::of_an_image();
-    let mut facts: BTreeMap<Digest, LayerFacts> = stream::iter(distinct.into_values())
+    // The largest first: none is left alone at the end while the other core has nothing to do.
+    let mut largest_first: Vec<_> = distinct.into_values().collect();
+    largest_first.sort_by_key(|(layer, _)| std::cmp::Reverse(layer.size));
+    let mut facts: BTreeMap<Digest, LayerFacts> = stream::iter(largest_first)
         .map(async |(layer, diff_id)| {
             let facts = origin.layer(layer, diff_id, options, &budget).await?;
             progress(Progress::LayerRead { digest: layer.digest.clone(), bytes: layer.size });

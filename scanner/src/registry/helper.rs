@@ -52,12 +52,18 @@ async fn ask(name: &str, server: &str) -> Result<Option<Credential>, RegistryErr
             "the credential helper {name} failed for {server}"
         )));
     }
-    let answer: Answer = serde_json::from_slice(&said.output).map_err(|_| {
+    parse(&said.output).ok_or_else(|| {
         RegistryError::CredentialsInvalid(format!(
             "the credential helper {name} does not answer with a credential"
         ))
-    })?;
-    Ok(match answer.username.as_str() {
+    })
+}
+
+/// What a helper's answer says, which may be that it knows nothing; `None` if it is no answer.
+#[must_use]
+pub fn parse(answer: &[u8]) -> Option<Option<Credential>> {
+    let answer: Answer = serde_json::from_slice(answer).ok()?;
+    Some(match answer.username.as_str() {
         "" => None,
         TOKEN_USER => Some(Credential::IdentityToken(Secret::new(answer.secret))),
         _ => Some(Credential::Password { username: answer.username, password: Secret::new(answer.secret) }),

@@ -14,13 +14,13 @@ mod credentials;
 mod endpoint;
 mod error;
 mod exchange;
-mod helper;
+pub mod helper;
 pub mod link;
 mod program;
-mod provider;
+pub mod provider;
 pub mod referrers;
 mod repository;
-mod tags;
+pub mod tags;
 mod trust;
 
 pub use body::Pace;

@@ -132,18 +132,25 @@ impl Providers {
         if !said.is_success {
             return Err(invalid("failed"));
         }
-        let response: Response = serde_json::from_slice(&said.output)
-            .map_err(|_| invalid("answers what is no CredentialProviderResponse"))?;
-        if response.api_version != API_VERSION {
-            return Err(invalid("answers in another version of the protocol"));
-        }
-        let found =
-            response.auth.unwrap_or_default().into_iter().filter(|(pattern, _)| is_for(pattern, name));
-        Ok(found.max_by_key(|(pattern, _)| pattern.len()).map(|(_, auth)| Credential::Password {
-            username: auth.username,
-            password: Secret::new(auth.password),
-        }))
+        parse(&said.output, name).map_err(invalid)
     }
+}
+
+/// What a provider's answer knows of the image `name`.
+///
+/// # Errors
+/// What is wrong with the answer, as the end of a sentence.
+pub fn parse(answer: &[u8], name: &str) -> Result<Option<Credential>, &'static str> {
+    let response: Response =
+        serde_json::from_slice(answer).map_err(|_| "answers what is no CredentialProviderResponse")?;
+    if response.api_version != API_VERSION {
+        return Err("answers in another version of the protocol");
+    }
+    let found = response.auth.unwrap_or_default().into_iter().filter(|(pattern, _)| is_for(pattern, name));
+    Ok(found.max_by_key(|(pattern, _)| pattern.len()).map(|(_, auth)| Credential::Password {
+        username: auth.username,
+        password: Secret::new(auth.password),
+    }))
 }
 
 impl Credentials {

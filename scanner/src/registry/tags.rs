@@ -15,6 +15,13 @@ struct Page {
     tags: Option<Vec<String>>,
 }
 
+/// The tags of one page; `None` if it is none.
+#[must_use]
+pub fn parse(page: &[u8]) -> Option<Vec<String>> {
+    let page: Page = serde_json::from_slice(page).ok()?;
+    Some(page.tags.unwrap_or_default())
+}
+
 impl Endpoint {
     pub(super) async fn tags(&self) -> Result<Vec<String>, RegistryError> {
         let what = format!("repository {}", self.name);
@@ -26,10 +33,9 @@ impl Endpoint {
             let next = link::page_after(&url, response.headers()).map_err(|why| self.not_a_registry(why));
             let bytes =
                 Body::new(&self.host, response, self.connection.pace).whole(&what, MAX_TAG_PAGE).await?;
-            let page: Page = serde_json::from_slice(&bytes)
-                .map_err(|_| self.not_a_registry("its list of tags cannot be read"))?;
+            let page = parse(&bytes).ok_or_else(|| self.not_a_registry("its list of tags cannot be read"))?;
             let before = tags.len();
-            tags.extend(page.tags.unwrap_or_default());
+            tags.extend(page);
             if tags.len() > MAX_TAGS {
                 return Err(RegistryError::TooManyTags { host: self.host.clone(), what });
             }
