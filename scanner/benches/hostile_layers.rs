@@ -15,16 +15,18 @@ use std::process::Command;
 use std::time::Instant;
 
 use breakwater_core::Digest;
-use breakwater_scanner::layer::{ExpectedLayer, read_layer};
+use breakwater_scanner::layer::{Evidence, ExpectedLayer, LayerFacts, read_layer};
 use sha2::{Digest as _, Sha256};
 
 type Generate = fn(&mut dyn Write) -> io::Result<()>;
 
 /// Name, whether it is compressed, and what writes its tar.
-const CASES: [(&str, bool, Generate); 3] = [
+const CASES: [(&str, bool, Generate); 5] = [
     ("3,000,000 empty files", true, |to| empty_files(to, 3_000_000)),
     ("10 GB of zeros", true, |to| zeros(to, 10_000_000_000)),
     ("100,000 nested directories", false, |to| nested(to, 100_000)),
+    ("1,000 jars in each other", true, |to| jar(to, &jars_in_each_other(1_000))),
+    ("1,000 jars in one", true, |to| jar(to, &jars_in_one(1_000))),
 ];
 
 fn main() {
@@ -70,11 +72,21 @@ fn measure(case: &str) {
     let (wall, cpu) = (start.elapsed().as_secs_f64(), thread_cpu() - cpu);
     writer.join().unwrap();
     let reported = match read {
-        Ok(facts) if facts.unanalysed.is_empty() => "read whole".to_owned(),
-        Ok(facts) => facts.unanalysed.iter().map(|item| item.reason.as_str()).collect::<Vec<_>>().join("; "),
+        Ok(facts) => reported(&facts),
         Err(error) => format!("refused: {error}"),
     };
     println!("{name:<28}{wall:>7.1} s{cpu:>8.1} s{:>8.0} MiB  {reported}", peak());
+}
+
+/// What the layer and the archives in it are said to be unread of.
+fn reported(facts: &LayerFacts) -> String {
+    let layer = facts.unanalysed.iter().map(|item| item.reason.as_str());
+    let archives = facts.files.values().filter_map(|file| match &file.evidence {
+        Some(Evidence::Language(found)) => Some(&found.unread),
+        _ => None,
+    });
+    let reasons: Vec<_> = layer.chain(archives.flatten().map(|item| item.reason.as_str())).collect();
+    if reasons.is_empty() { "read whole".to_owned() } else { reasons.join("; ") }
 }
 
 fn write_blob(mut to: impl Write, is_compressed: bool, generate: Generate) -> io::Result<()> {
@@ -156,6 +168,33 @@ fn nested(to: &mut dyn Write, depth: usize) -> io::Result<()> {
         to.write_all(header(path, tar::EntryType::Directory, 0).as_bytes())?;
     }
     to.write_all(&[0; 1024])
+}
+
+fn jar(to: &mut dyn Write, jar: &[u8]) -> io::Result<()> {
+    to.write_all(header(b"srv/app.jar", tar::EntryType::Regular, jar.len() as u64).as_bytes())?;
+    to.write_all(jar)?;
+    to.write_all(&vec![0; jar.len().next_multiple_of(512) - jar.len() + 1024])
+}
+
+fn jars_in_each_other(depth: u32) -> Vec<u8> {
+    (0..depth).fold(Vec::new(), |inner, number| archive(number, [("lib/inner.jar".to_owned(), inner)]))
+}
+
+fn jars_in_one(count: u32) -> Vec<u8> {
+    archive(count, (0..count).map(|number| (format!("lib/{number}.jar"), archive(number, []))))
+}
+
+/// A jar that says who it is, with further entries.
+fn archive(number: u32, entries: impl IntoIterator<Item = (String, Vec<u8>)>) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let properties = format!("groupId=test\nartifactId=app-{number}\nversion=1.0\n");
+    let own = (format!("META-INF/maven/test/app-{number}/pom.properties"), properties.into_bytes());
+    for (name, content) in std::iter::once(own).chain(entries) {
+        archive.start_file(name, stored).unwrap();
+        archive.write_all(&content).unwrap();
+    }
+    archive.finish().unwrap().into_inner()
 }
 
 /// Seconds of processor time that this thread has used (proc(5), `stat`, in hundredths).
