@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use breakwater_advisories::source;
-use breakwater_core::{Digest, ImageReference};
+use breakwater_core::{Digest, ImageReference, printable};
 use breakwater_scanner::layer::pieces::pieces;
 use breakwater_scanner::registry::{Connection, Repository, Servers};
 use serde::Deserialize;
@@ -18,6 +18,8 @@ use super::size;
 
 /// The annotation that names a layer's file.
 const TITLE: &str = "org.opencontainers.image.title";
+/// The longest title that is shown, in characters.
+const MAX_TITLE: usize = 100;
 /// The most layers of one artifact.
 const MAX_LAYERS: usize = 1_000;
 const BUFFER: usize = 64 << 10;
@@ -46,6 +48,7 @@ struct Layer {
 
 #[derive(Debug, PartialEq, Eq)]
 struct RecordFile {
+    /// For people.
     title: String,
     digest: Digest,
     size: u64,
@@ -156,22 +159,22 @@ fn write(
 
 /// The layers that are archives or records; of the ecosystems that were chosen, if any were.
 fn record_files(manifest: &[u8], chosen: &[String]) -> Result<Vec<RecordFile>, String> {
-    let manifest: Manifest =
-        serde_json::from_slice(manifest).map_err(|error| format!("its manifest is not valid: {error}"))?;
+    // A parser's message could quote what came.
+    let invalid = |error: serde_json::Error| {
+        format!("its manifest is not valid: {}", printable::line(&error.to_string(), 200))
+    };
+    let manifest: Manifest = serde_json::from_slice(manifest).map_err(invalid)?;
     if manifest.layers.len() > MAX_LAYERS {
         return Err(format!("it has more than {MAX_LAYERS} layers"));
     }
     let file = |layer: Layer| {
-        let title = layer.annotations.get(TITLE)?.clone();
+        let title = layer.annotations.get(TITLE)?;
         let is_archive = title.ends_with(".zip");
-        let is_wanted = chosen.is_empty() || chosen.iter().any(|chosen| chosen == ecosystem(&title));
+        let is_record = title.ends_with(".json");
+        let is_wanted = chosen.is_empty() || chosen.iter().any(|chosen| chosen == ecosystem(title));
+        let title = printable::line(title, MAX_TITLE);
         let Layer { digest, size, .. } = layer;
-        ((is_archive || title.ends_with(".json")) && is_wanted).then_some(RecordFile {
-            title,
-            digest,
-            size,
-            is_archive,
-        })
+        ((is_archive || is_record) && is_wanted).then_some(RecordFile { title, digest, size, is_archive })
     };
     let files: Vec<_> = manifest.layers.into_iter().filter_map(file).collect();
     if let Some(large) = files.iter().find(|file| file.size > MAX_FILE) {
@@ -217,6 +220,15 @@ mod tests {
         assert_eq!(titles(&all, &[]).unwrap(), ["npm/all.zip", "PyPI.zip", "Go/GO-1.json"]);
         assert_eq!(titles(&all, &["npm", "Go"]).unwrap(), ["npm/all.zip", "Go/GO-1.json"]);
         assert_eq!(titles(&all, &["PyPI"]).unwrap(), ["PyPI.zip"]);
+    }
+
+    #[test]
+    fn a_registrys_words_do_not_speak_to_the_terminal() {
+        let title = format!("\u{1b}[2J{}.zip", "x".repeat(300));
+        let found = titles(&manifest(&[(&title, 1)]), &[]).unwrap();
+        assert!(found[0].chars().count() <= MAX_TITLE && !found[0].contains('\u{1b}'), "{found:?}");
+        let manifest = br#"{"layers": [{"digest": "\u001b[2J", "size": 1}]}"#;
+        assert!(!titles(manifest, &[]).unwrap_err().contains('\u{1b}'));
     }
 
     #[test]
