@@ -58,9 +58,8 @@ async fn keep_current(
     publish: watch::Sender<Option<Arc<Published>>>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let records = Records::of(&arguments.source, &arguments.dir).await?;
     while !stop.is_cancelled() {
-        match round(&arguments, &records, &mut shelf).await {
+        match round(&arguments, &mut shelf).await {
             Ok(Some(new)) => {
                 info!(revision = new.revision, bytes = new.size, "published");
                 publish.send_replace(Some(Arc::new(new)));
@@ -78,7 +77,9 @@ async fn keep_current(
 }
 
 /// Looks once; the new index if the source changed and what it makes is acceptable.
-async fn round(arguments: &Sync, records: &Records, shelf: &mut Shelf) -> anyhow::Result<Option<Published>> {
+async fn round(arguments: &Sync, shelf: &mut Shelf) -> anyhow::Result<Option<Published>> {
+    // Anew each time: credentials that a program knows last for hours, and what is wrong with them must not end the serving.
+    let records = Records::of(&arguments.source, &arguments.dir).await?;
     let records = records.refresh(&|_| ()).await?.to_owned();
     let joined = Joined::of(&arguments.source, &arguments.dir).await?;
     let fingerprint = fingerprint::of(&records, joined.paths())?;
