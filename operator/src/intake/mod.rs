@@ -27,7 +27,7 @@ use axum::{
     routing::post,
 };
 use breakwater_core::{
-    Digest, Inventory,
+    Digest, Inventory, Platform,
     inventory::{MAX_INVENTORY, SCHEMA_VERSION},
     scan::{
         INTAKE_AUDIENCE, INVENTORY_PATH, LISTING_PATH, Listing, MAX_LISTING, MAX_MANIFEST, OFFER_PATH,
@@ -184,9 +184,12 @@ impl Intake {
                 continue;
             };
             let Some(inventory) = self.own_inventory(&domain, manifest).await? else { return Ok(None) };
-            // What no index offers is of one platform.
-            if resolution.is_none() && !inventory.image.platform.satisfies(platform) {
+            let of = &inventory.image.platform;
+            // What no index offers is of one platform; what one offers may be of a lower variant, and is of no other architecture.
+            if resolution.is_none() && !of.satisfies(platform) {
                 absent.push(platform.clone());
+            } else if !of.satisfies(&Platform { variant: None, ..platform.clone() }) {
+                return Ok(None);
             } else if !manifests.contains(manifest) {
                 manifests.push(manifest.clone());
             }
