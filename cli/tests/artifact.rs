@@ -2,37 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests stop where they cannot go on")]
 
-use std::collections::BTreeMap;
+mod files;
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::{Arc, Mutex};
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
 use breakwater_core::Digest;
+use files::Shared;
 use serde_json::json;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-
-#[derive(Default)]
-struct Registry {
-    files: BTreeMap<String, Vec<u8>>,
-    asked: Vec<String>,
-}
-
-type Shared = Arc<Mutex<Registry>>;
-
-async fn serve(State(registry): State<Shared>, uri: Uri) -> Response {
-    let mut registry = registry.lock().unwrap();
-    registry.asked.push(uri.path().to_owned());
-    match registry.files.get(uri.path()) {
-        Some(bytes) => ([(header::CONTENT_TYPE, MANIFEST)], bytes.clone()).into_response(),
-        None => StatusCode::NOT_FOUND.into_response(),
-    }
-}
 
 fn record(id: &str, ecosystem: &str) -> Vec<u8> {
     json!({"id": id, "affected": [{"package": {"ecosystem": ecosystem, "name": "a"},
@@ -83,11 +63,7 @@ async fn update(cache: &Path, source: &str, more: &[&str]) -> (Option<i32>, Stri
 #[tokio::test(flavor = "multi_thread")]
 async fn an_artifact_is_fetched_layer_by_layer_and_each_once() {
     let registry = Shared::default();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let source = format!("oci://{}/osv:1", listener.local_addr().unwrap());
-    tokio::spawn(
-        axum::serve(listener, Router::new().fallback(serve).with_state(Arc::clone(&registry))).into_future(),
-    );
+    let source = format!("oci://{}/osv:1", files::serve(&registry).await);
     let cache = tempfile::tempdir().unwrap();
     let update = async |source: &str, more: &[&str]| update(cache.path(), source, more).await;
     let here = ["--insecure", "--allow-private"];

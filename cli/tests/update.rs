@@ -6,33 +6,13 @@
     reason = "helpers of tests stop where they cannot go on"
 )]
 
-use std::collections::BTreeMap;
+mod files;
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::{Arc, Mutex};
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
-
-#[derive(Default)]
-struct Export {
-    files: BTreeMap<String, Vec<u8>>,
-    asked: Vec<String>,
-}
-
-type Shared = Arc<Mutex<Export>>;
-
-async fn serve(State(export): State<Shared>, uri: Uri) -> Response {
-    let mut export = export.lock().unwrap();
-    export.asked.push(uri.path().to_owned());
-    match export.files.get(uri.path()) {
-        Some(bytes) => bytes.clone().into_response(),
-        None => StatusCode::NOT_FOUND.into_response(),
-    }
-}
+use files::Shared;
 
 fn record(id: &str, fixed: &str) -> Vec<u8> {
     serde_json::json!({"id": id, "affected": [{"package": {"ecosystem": "npm", "name": "a"},
@@ -67,10 +47,7 @@ fn said(output: &Output) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_changed_is_fetched_and_what_is_gone_is_forgotten() {
     let export = Shared::default();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}/osv", listener.local_addr().unwrap());
-    let routes = Router::new().fallback(serve).with_state(Arc::clone(&export));
-    tokio::spawn(axum::serve(listener, routes).into_future());
+    let base = format!("http://{}/osv", files::serve(&export).await);
     let put = |path: &str, bytes: Vec<u8>| {
         export.lock().unwrap().files.insert(path.to_owned(), bytes);
     };
