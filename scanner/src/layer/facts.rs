@@ -115,8 +115,10 @@ impl LayerFacts {
         let file = |(path, file): (&String, &FileFacts)| {
             let items = file.software.len() + file.special.len() + file.secrets.len();
             let evidence = file.evidence.as_ref().map_or(0, Evidence::size);
+            let details: usize = file.special.iter().map(|(_, detail)| detail.len()).sum();
             path.len()
                 .saturating_add(ITEM)
+                .saturating_add(details)
                 .saturating_add(items.saturating_mul(ITEM))
                 .saturating_add(evidence)
         };

@@ -306,7 +306,8 @@ impl Reading {
         if found.is_empty() {
             return;
         }
-        match self.affords(path.len() + FILE_OVERHEAD + found.len() * 64) {
+        let words: usize = found.iter().map(|(_, detail)| detail.len() + 64).sum();
+        match self.affords(path.len() + FILE_OVERHEAD + words) {
             Ok(()) => self.facts.files.entry(path.to_owned()).or_default().special.extend(found),
             Err(full) => self.leave_out(path, &format!("{full} holds more special files than are kept")),
         }
@@ -448,6 +449,17 @@ mod tests {
             said[MIN_UNREAD_ITEMS], "1 more items that are not listed",
             "what there is no room to list is counted"
         );
+    }
+
+    #[test]
+    fn what_is_said_of_special_files_counts() {
+        let full = [&[1, 0, 0, 3][..], &[255; 16]].concat();
+        let capable = Entry { capabilities: full, ..Entry::of(Kind::File) };
+        let mut reading = Reading::new(Digest::of(b""), ScanOptions::default(), &Budget::new(1, usize::MAX));
+        reading.special("a", contents::special_of(&capable));
+        let facts = &reading.facts.files["a"];
+        let words: usize = facts.special.iter().map(|(_, detail)| detail.len()).sum();
+        assert!(words > 1_000 && reading.kept > words && reading.facts.size() > words, "{words}");
     }
 
     #[test]
