@@ -164,6 +164,7 @@ fn package(number: usize) -> Package {
         purl: String::new(),
         source: source.then(|| SourcePackage { name, version: version.to_owned() }),
         licenses: Vec::new(),
+        imports: Vec::new(),
         layer: None,
         path: String::new(),
     }

@@ -13,7 +13,7 @@ use crate::ranges::{Event, EventKind};
 use crate::severity::Rating;
 use cursor::Cursor;
 use layout::{
-    CHECKED_FROM, ECOSYSTEM_ROW, FIXED_HEADER, FORMAT, HEADER, ID_ROW, KNOWN_EXPLOITED, MAGIC, NONE,
+    CHECKED_FROM, ECOSYSTEM_ROW, FIXED_HEADER, FORMAT, HEADER, ID_ROW, IMPORTS, KNOWN_EXPLOITED, MAGIC, NONE,
     PACKAGE_ROW, RANKED_DOWN, SECTIONS, Section,
 };
 
@@ -327,12 +327,19 @@ impl<'a> AffectedEntries<'a> {
         let mut cursor = Cursor(self.cursor.take(length)?);
         let record = u32::try_from(cursor.varint()?).ok()?;
         let flags = cursor.byte()?;
+        let imports = if flags & IMPORTS == 0 {
+            None
+        } else {
+            let length = cursor.varint_usize()?;
+            Some(Imports { index: self.index, cursor: Cursor(cursor.take(length)?) })
+        };
         let ranges = cursor.varint_usize()?;
         Some(AffectedEntry {
             index: self.index,
             record,
-            vendor: severity(flags & !RANKED_DOWN),
+            vendor: severity(flags & !(RANKED_DOWN | IMPORTS)),
             ranked_down: flags & RANKED_DOWN != 0,
+            imports,
             ranges,
             cursor,
         })
@@ -359,6 +366,8 @@ pub(crate) struct AffectedEntry<'a> {
     pub(crate) record: u32,
     pub(crate) vendor: Severity,
     pub(crate) ranked_down: bool,
+    /// The packages of a Go module that it is about; absent: the whole module.
+    pub(crate) imports: Option<Imports<'a>>,
     ranges: usize,
     cursor: Cursor<'a>,
 }
@@ -382,6 +391,47 @@ impl<'a> AffectedEntry<'a> {
             version(self.index.string_at(&mut cursor)?);
         }
         Some(())
+    }
+}
+
+/// The affected packages of a Go module.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Imports<'a> {
+    index: &'a Index,
+    cursor: Cursor<'a>,
+}
+
+/// One of them, with the systems and architectures on which it is affected: all, if none is named.
+#[derive(Debug)]
+pub(crate) struct Import<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) goos: Vec<&'a str>,
+    pub(crate) goarch: Vec<&'a str>,
+}
+
+impl<'a> Imports<'a> {
+    fn read(&mut self) -> Option<Import<'a>> {
+        let path = self.index.string_at(&mut self.cursor)?;
+        let mut names = || {
+            let count = self.cursor.varint_usize()?;
+            (0..count).map(|_| self.index.string_at(&mut self.cursor)).collect::<Option<Vec<_>>>()
+        };
+        Some(Import { path, goos: names()?, goarch: names()? })
+    }
+}
+
+impl<'a> Iterator for Imports<'a> {
+    type Item = Option<Import<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.cursor.0.is_empty() {
+            return None;
+        }
+        let import = self.read();
+        if import.is_none() {
+            self.cursor = Cursor(&[]);
+        }
+        Some(import)
     }
 }
 

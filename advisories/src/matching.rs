@@ -4,14 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use breakwater_core::inventory::{Package, Unanalysed};
-use breakwater_core::{AffectedPackage, Finding, Inventory, Severity, SeveritySource, printable};
+use breakwater_core::{
+    AffectedPackage, Finding, Inventory, NotLinked, Platform, Severity, SeveritySource, printable,
+};
 
 use crate::VersionOrder;
 use crate::ecosystem::{self, Naming};
 use crate::index::{AffectedEntries, AffectedEntry, EcosystemRows, Index, Names, Record, Vulnerability};
 use judging::{Affects, Installed};
+use linking::{Elsewhere, Linked};
 
 mod judging;
+mod linking;
 mod modularity;
 #[cfg(test)]
 mod semantics;
@@ -21,6 +25,8 @@ mod semantics;
 pub struct Matches {
     /// Most urgent first.
     pub findings: Vec<Finding>,
+    /// Vulnerabilities of modules whose vulnerable packages the program does not have, sorted.
+    pub not_linked: Vec<NotLinked>,
     /// Packages with advisories whose version cannot be compared, and ecosystems about which the index knows nothing.
     pub unanalysed: Vec<Unanalysed>,
 }
@@ -30,10 +36,13 @@ pub struct Matches {
 pub fn match_inventory(index: &Index, inventory: &Inventory) -> Matches {
     let mut matching = Matching {
         index,
+        platform: &inventory.image.platform,
         ecosystems: HashMap::new(),
         answers: HashMap::new(),
         seen: HashSet::new(),
+        found: HashSet::new(),
         findings: Vec::new(),
+        not_linked: BTreeMap::new(),
         gaps: BTreeSet::new(),
     };
     for package in &inventory.packages {
@@ -44,14 +53,22 @@ pub fn match_inventory(index: &Index, inventory: &Inventory) -> Matches {
 
 struct Matching<'a> {
     index: &'a Index,
+    platform: &'a Platform,
     ecosystems: HashMap<&'a str, Option<Known>>,
     /// Packages of one source share their answer, and so do modules that many binaries carry.
     answers: HashMap<Question<'a>, Rc<Answer<'a>>>,
-    /// The same package at several places is one: findings name the first.
-    seen: HashSet<(&'a str, &'a str, &'a str)>,
+    /// The same package at several places is one: findings name the first. What is linked of a module is another in each program.
+    seen: HashSet<(Identity<'a>, &'a [String])>,
+    /// Vulnerabilities found in modules of which only some packages are linked.
+    found: HashSet<(Identity<'a>, &'a str)>,
     findings: Vec<Finding>,
+    /// In the first program that has the module.
+    not_linked: BTreeMap<(Identity<'a>, &'a str), NotLinked>,
     gaps: BTreeSet<Unanalysed>,
 }
+
+/// Ecosystem, name and version of a package.
+type Identity<'a> = (&'a str, &'a str, &'a str);
 
 /// What the index holds about an ecosystem: its release, and records for all releases.
 #[derive(Debug, Clone, Copy)]
@@ -72,13 +89,23 @@ struct Question<'a> {
     label: &'a str,
     /// The version came from the name of a source package, which has no epoch.
     without_epoch: bool,
+    /// The packages of the module that are linked; empty if that is not known.
+    imports: &'a [String],
 }
 
 /// The records that see it affected, and why any could not be judged.
 #[derive(Default)]
 struct Answer<'a> {
     hits: Vec<Hit<'a>>,
+    not_linked: Vec<Absence<'a>>,
     gap: Option<&'static str>,
+}
+
+/// A vulnerability that would be there if one of these packages were linked.
+struct Absence<'a> {
+    id: &'a str,
+    aliases: Vec<&'a str>,
+    imports: BTreeSet<&'a str>,
 }
 
 /// One record that sees a package affected.
@@ -110,7 +137,8 @@ struct Word {
 
 impl<'a> Matching<'a> {
     fn package(&mut self, package: &'a Package) {
-        if !self.seen.insert((&package.ecosystem, &package.name, &package.version)) {
+        let identity: Identity<'_> = (&package.ecosystem, &package.name, &package.version);
+        if !self.seen.insert((identity, &package.imports)) {
             return;
         }
         let Some(known) = self.known(&package.ecosystem) else { return };
@@ -123,11 +151,18 @@ impl<'a> Matching<'a> {
                     draft.merge(known.order, hit);
                 }
             }
+            for absence in &answer.not_linked {
+                let known = self.not_linked.entry((identity, absence.id));
+                absence.add_to(known.or_insert_with(|| absence.of(package)));
+            }
             if let Some(gap) = answer.gap {
                 let at = if package.version.is_empty() { "" } else { "@" };
                 let reason = printable::line(&format!("{}{at}{} {gap}", package.name, package.version), 200);
                 self.gaps.insert(Unanalysed { path: package.path.clone(), reason });
             }
+        }
+        if package.ecosystem == "Go" {
+            drafts.retain(|id, _| self.found.insert((identity, id)));
         }
         self.findings.extend(drafts.into_values().map(|draft| draft.finish(package)));
     }
@@ -160,7 +195,7 @@ impl<'a> Matching<'a> {
         let key = ecosystem::package_key(question.ecosystem, question.name);
         for rows in [known.release, known.all_releases].into_iter().flatten() {
             if let Some(entries) = self.index.affected(rows, &key)
-                && judge(self.index, known.order, question, entries, &mut answer).is_none()
+                && judge(self.index, self.platform, known.order, question, entries, &mut answer).is_none()
             {
                 answer.gap = Some("could not be judged: the advisory index is damaged, build it anew");
             }
@@ -172,7 +207,11 @@ impl<'a> Matching<'a> {
 
     fn finish(mut self) -> Matches {
         self.findings.sort_by(|left, right| left.urgency().cmp(&right.urgency()));
-        Matches { findings: self.findings, unanalysed: self.gaps.into_iter().collect() }
+        // What one program does not have, another may.
+        self.not_linked.retain(|place, _| !self.found.contains(place));
+        let mut not_linked: Vec<NotLinked> = self.not_linked.into_values().collect();
+        not_linked.sort_unstable();
+        Matches { findings: self.findings, not_linked, unanalysed: self.gaps.into_iter().collect() }
     }
 }
 
@@ -181,7 +220,8 @@ fn questions(known: Known, package: &Package) -> [Option<Question<'_>>; 2] {
     let is_rpm = known.order == VersionOrder::Rpm;
     let label = if is_rpm { modularity::label(&package.purl) } else { "" };
     let question = |name, version, without_epoch| {
-        Some(Question { ecosystem: &package.ecosystem, name, version, label, without_epoch })
+        let imports = package.imports.as_slice();
+        Some(Question { ecosystem: &package.ecosystem, name, version, label, without_epoch, imports })
     };
     let installed = question(&package.name, &package.version, false);
     match (&package.source, known.naming) {
@@ -196,6 +236,7 @@ fn questions(known: Known, package: &Package) -> [Option<Question<'_>>; 2] {
 /// Asks every record about the package. `None`: the index is damaged.
 fn judge<'a>(
     index: &'a Index,
+    platform: &'a Platform,
     order: VersionOrder,
     question: Question<'a>,
     entries: AffectedEntries<'a>,
@@ -212,15 +253,67 @@ fn judge<'a>(
         return Some(());
     }
     let installed = Installed { order, comparable, question };
+    let linked = Linked::of(question.imports, platform, &entries);
+    let elsewhere = match &linked {
+        Some(linked) => linked.elsewhere(index, &entries)?,
+        None => Elsewhere::new(),
+    };
     for entries in entries.chunk_by(|left, right| left.record == right.record) {
         let Some(first) = entries.first() else { continue };
         let record = index.record(first.record)?;
-        if let Some(affects) = installed.judge(record.module, entries)? {
-            let names = record.names()?;
+        let Some(by_version) = installed.judge(record.module, entries)? else { continue };
+        let affects = match &linked {
+            Some(linked) => installed.judge(record.module, &linked.among(entries)?)?,
+            None => Some(by_version),
+        };
+        let mut names = record.names()?;
+        let absent = names
+            .vulnerabilities
+            .extract_if(.., |vulnerability| affects.is_none() || elsewhere.contains_key(vulnerability.id));
+        for Vulnerability { id, .. } in absent {
+            let imports = match elsewhere.get(id) {
+                Some(imports) => imports.clone(),
+                None => linking::paths(entries)?,
+            };
+            answer.not_linked.push(Absence { id, aliases: names.others.clone(), imports });
+        }
+        if let Some(affects) = affects
+            && !names.vulnerabilities.is_empty()
+        {
             answer.hits.push(Hit { record, affects, names });
         }
     }
     Some(())
+}
+
+impl Absence<'_> {
+    fn of(&self, package: &Package) -> NotLinked {
+        NotLinked {
+            id: self.id.to_owned(),
+            aliases: Vec::new(),
+            package: identified(package),
+            imports: Vec::new(),
+            path: package.path.clone(),
+        }
+    }
+
+    fn add_to(&self, known: &mut NotLinked) {
+        let add = |list: &mut Vec<String>, names: &mut dyn Iterator<Item = &str>| {
+            list.extend(names.filter(|name| *name != known.id).map(str::to_owned));
+            list.sort_unstable();
+            list.dedup();
+        };
+        add(&mut known.aliases, &mut self.aliases.iter().copied());
+        add(&mut known.imports, &mut self.imports.iter().copied());
+    }
+}
+
+fn identified(package: &Package) -> AffectedPackage {
+    AffectedPackage {
+        name: package.name.clone(),
+        version: package.version.clone(),
+        ecosystem: package.ecosystem.clone(),
+    }
 }
 
 impl<'a> Draft<'a> {
@@ -271,11 +364,7 @@ impl<'a> Draft<'a> {
                 .filter(|id| *id != vulnerability.id)
                 .map(str::to_owned)
                 .collect(),
-            package: AffectedPackage {
-                name: package.name.clone(),
-                version: package.version.clone(),
-                ecosystem: package.ecosystem.clone(),
-            },
+            package: identified(package),
             severity: word.severity,
             severity_source: word.source(),
             cvss_tenths: word.cvss_tenths,

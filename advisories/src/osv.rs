@@ -76,13 +76,25 @@ pub(crate) struct Event {
     pub(crate) limit: Option<String>,
 }
 
-/// What publishers add: GitHub's and Ubuntu's word in `severity`, GitHub's weaknesses in `cwe_ids`, Debian's word in `urgency`. Any
-/// other shape is nothing to us.
+/// What publishers add: GitHub's and Ubuntu's word in `severity`, GitHub's weaknesses in `cwe_ids`, Debian's word in `urgency`, Go's
+/// packages in `imports`. Any other shape is nothing to us.
 #[derive(Debug, Default)]
 pub(crate) struct Specific {
     pub(crate) severity: Option<String>,
     pub(crate) urgency: Option<String>,
     pub(crate) cwe_ids: Vec<String>,
+    pub(crate) imports: Vec<Import>,
+}
+
+/// A package of a Go module that is affected (<https://go.dev/doc/security/vuln/database>), everywhere if no system and no architecture
+/// is named.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Import {
+    pub(crate) path: String,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub(crate) goos: Vec<String>,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub(crate) goarch: Vec<String>,
 }
 
 impl<'de> Deserialize<'de> for Specific {
@@ -90,7 +102,12 @@ impl<'de> Deserialize<'de> for Specific {
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Lenient {
-            Known { severity: Option<Word>, urgency: Option<Word>, cwe_ids: Option<Words> },
+            Known {
+                severity: Option<Word>,
+                urgency: Option<Word>,
+                cwe_ids: Option<Words>,
+                imports: Option<Imports>,
+            },
             Other(serde::de::IgnoredAny),
         }
         #[derive(Deserialize)]
@@ -105,16 +122,26 @@ impl<'de> Deserialize<'de> for Specific {
             Texts(Vec<String>),
             Other(serde::de::IgnoredAny),
         }
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Imports {
+            Paths(Vec<Import>),
+            Other(serde::de::IgnoredAny),
+        }
         let text = |word: Option<Word>| match word {
             Some(Word::Text(text)) => Some(text),
             _ => None,
         };
         Ok(match Lenient::deserialize(deserializer)? {
-            Lenient::Known { severity, urgency, cwe_ids } => Self {
+            Lenient::Known { severity, urgency, cwe_ids, imports } => Self {
                 severity: text(severity),
                 urgency: text(urgency),
                 cwe_ids: match cwe_ids {
                     Some(Words::Texts(ids)) => ids,
+                    _ => Vec::new(),
+                },
+                imports: match imports {
+                    Some(Imports::Paths(imports)) => imports,
                     _ => Vec::new(),
                 },
             },
@@ -181,6 +208,25 @@ mod tests {
         .unwrap();
         assert_eq!(record.id, "X-1");
         assert!(record.database_specific.unwrap().severity.is_none());
+    }
+
+    #[test]
+    fn imports_of_another_shape_are_none() {
+        for (imports, count) in [
+            (r#"[{"path":"a/b","goos":null,"symbols":["F"]},{"path":"a"}]"#, 2),
+            (r#"[{"attribute":"f","modules":["m"]}]"#, 0),
+            ("null", 0),
+            ("5", 0),
+        ] {
+            let json =
+                format!(r#"{{"id":"X-1","affected":[{{"ecosystem_specific":{{"imports":{imports}}}}}]}}"#);
+            let record = Record::parse(json.as_bytes()).unwrap();
+            assert_eq!(
+                record.affected[0].ecosystem_specific.as_ref().unwrap().imports.len(),
+                count,
+                "{imports}"
+            );
+        }
     }
 
     #[test]

@@ -55,6 +55,7 @@ pub(crate) async fn run(arguments: &Scan, now: DateTime<Utc>) -> anyhow::Result<
             .map(|index| Advisories { revision: index.revision(), built: knowledge::built(index) }),
         hidden: matches.findings.len() - findings.len(),
         findings,
+        not_linked: &matches.not_linked,
         unmatched: &matches.unanalysed,
         verdict: verdict.as_ref().zip(policy.as_ref()).map(|(verdict, (by, _))| Judged { by, verdict }),
         now,

@@ -52,6 +52,23 @@ pub struct AffectedPackage {
     pub ecosystem: String,
 }
 
+/// A vulnerability of a module whose vulnerable packages are not in the program (VEX: `vulnerable_code_not_present`): no finding, but
+/// named, so that nothing is left out in silence.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotLinked {
+    /// The CVE id where there is one, else the advisory's own.
+    pub id: String,
+    /// Every other id of the same vulnerability, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    pub package: AffectedPackage,
+    /// The import paths that the advisory names, sorted: none of them is linked, or not on this platform.
+    pub imports: Vec<String>,
+    /// The program.
+    pub path: String,
+}
+
 impl Finding {
     /// Whether an upgrade mends it.
     #[must_use]

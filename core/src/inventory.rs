@@ -133,6 +133,10 @@ pub struct Package {
     pub source: Option<SourcePackage>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub licenses: Vec<String>,
+    /// Of a Go module: the import paths of its packages that are linked into the program, sorted. Empty if that is not known: then
+    /// the module counts as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub imports: Vec<String>,
     /// Digest of the layer that brought this version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<Digest>,

@@ -21,7 +21,7 @@ pub mod workload;
 
 pub use digest::Digest;
 pub use end_of_life::end_of_life;
-pub use finding::{AffectedPackage, Finding, SeverityCounts};
+pub use finding::{AffectedPackage, Finding, NotLinked, SeverityCounts};
 pub use inventory::Inventory;
 pub use platform::Platform;
 pub use reference::ImageReference;

@@ -87,6 +87,11 @@ pub const MAX_LOCK_ENTRY: usize = 256 << 10;
 pub const MAX_LOCK: usize = 8 << 20;
 /// The largest embedded Go module list, in bytes.
 pub const MAX_BUILD_INFO: usize = 4 << 20;
+/// The most packages that are linked into one Go program; of those with more it is not known what is linked. The largest known ones have
+/// some five thousand.
+pub const MAX_LINKED_PACKAGES: usize = 20_000;
+/// How much is read of the name of a function, in bytes.
+pub const MAX_FUNCTION_NAME: usize = 4_096;
 /// The largest zstd window, as a power of two: the decoder allocates that much.
 pub const MAX_ZSTD_WINDOW_LOG: u32 = 25;
 /// The largest program that is held whole, in bytes: what Rust's and older Go linkers leave is found by way of its section headers, which

@@ -44,6 +44,7 @@ fn package(ecosystem: &str, name: &str, version: &str) -> Package {
         purl: String::new(),
         source: None,
         licenses: Vec::new(),
+        imports: Vec::new(),
         layer: Some(Digest::of(b"layer")),
         path: format!("app/{name}"),
     }

@@ -12,11 +12,14 @@
 //! offsets      u32 per record: where it starts in `records`
 //! ecosystems   sorted by name: string u32, records u32, first package u32, packages u32
 //! packages     per ecosystem sorted by name: string u32, start in `affected` u32
-//! affected     per package: varint n, then n × (varint length, varint record, flags u8, ranges, versions)
+//! affected     per package: varint n, then n × (varint length, varint record, flags u8, with IMPORTS varint length and imports, ranges,
+//!              versions)
+//! imports      Go packages, until their length is used up: varint path string, varint n + n × varint system string, the same of
+//!              architectures
 //! ```
 
 /// The format this program writes and reads. Any other is refused, with what to do about it.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 pub(super) const MAGIC: [u8; 8] = *b"BWADVIDX";
 pub(super) const SECTIONS: usize = 7;
@@ -36,6 +39,8 @@ pub(super) const NONE: u8 = 255;
 pub(super) const KNOWN_EXPLOITED: u8 = 1;
 /// Flag of an affected package: the distribution ranks it down.
 pub(super) const RANKED_DOWN: u8 = 1 << 7;
+/// Flag of an affected package: only some packages of the module are.
+pub(super) const IMPORTS: u8 = 1 << 6;
 
 /// The sections, in the order of the header's table.
 #[derive(Debug, Clone, Copy)]

@@ -78,7 +78,7 @@ impl Index {
                 if entry.record >= self.records {
                     return Err(flaw("affected", at(name), "it names a record that is not there"));
                 }
-                let mut whole = true;
+                let mut whole = entry.imports.into_iter().flatten().all(|import| import.is_some());
                 let visited = entry.visit(
                     |events| {
                         let promised = events.left;

@@ -8,6 +8,7 @@ use super::{Matches, match_inventory};
 use crate::{BuildInput, Index, Skipped, build};
 
 mod joined;
+mod linked;
 mod published;
 
 struct Advisories {
@@ -70,6 +71,7 @@ fn package(ecosystem: &str, name: &str, version: &str) -> Package {
         purl: String::new(),
         source: None,
         licenses: Vec::new(),
+        imports: Vec::new(),
         layer: None,
         path: format!("var/lib/{name}"),
     }

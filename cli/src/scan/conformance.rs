@@ -7,7 +7,7 @@ use breakwater_core::inventory::{
     SpecialFileKind, Unanalysed,
 };
 use breakwater_core::policy::Verdict;
-use breakwater_core::{AffectedPackage, Digest, Finding, Inventory, Severity, SeveritySource};
+use breakwater_core::{AffectedPackage, Digest, Finding, Inventory, NotLinked, Severity, SeveritySource};
 use chrono::{DateTime, Utc};
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -23,6 +23,7 @@ const NASTY: &str = "</script><img src=x onerror=alert(1)>\"'&]]>\u{1b}[31m\u{0}
 struct Scanned {
     inventory: Inventory,
     findings: Vec<Finding>,
+    not_linked: Vec<NotLinked>,
     unmatched: Vec<Unanalysed>,
     verdict: Verdict,
 }
@@ -34,6 +35,7 @@ impl Scanned {
             advisories: Some(Advisories { revision: u64::MAX, built: time(0) }),
             findings: self.findings.iter().collect(),
             hidden: 3,
+            not_linked: &self.not_linked,
             unmatched: &self.unmatched,
             verdict: Some(Judged { by: "policy", verdict: &self.verdict }),
             now: time(1_800_000_000),
@@ -53,6 +55,7 @@ fn package(name: &str, version: &str, licenses: &[&str], layer: &Digest) -> Pack
         purl: "pkg:npm/a@1".to_owned(),
         source: Some(SourcePackage { name: NASTY.to_owned(), version: version.to_owned() }),
         licenses: licenses.iter().map(|&licence| licence.to_owned()).collect(),
+        imports: vec![NASTY.to_owned()],
         layer: Some(layer.clone()),
         path: format!("app/{name}/package.json"),
     }
@@ -126,10 +129,17 @@ fn nasty() -> Scanned {
         finding("CVE-3", second, Severity::Unknown, SeveritySource::None),
     ];
     let policy = judgement::fail_on(&[FailOn::Any, FailOn::Kev], false).unwrap();
-    let matches = breakwater_advisories::Matches { findings: findings.clone(), unanalysed: Vec::new() };
+    let matches = breakwater_advisories::Matches { findings: findings.clone(), ..Default::default() };
     let verdict = judgement::judge(&policy, &inventory, None, &matches, time(0));
     let unmatched = vec![Unanalysed { path: "a".into(), reason: "cannot be compared".into() }];
-    Scanned { inventory, findings, unmatched, verdict }
+    let not_linked = vec![NotLinked {
+        id: "CVE-4".into(),
+        aliases: vec!["GO-4".into()],
+        package: findings[0].package.clone(),
+        imports: vec![NASTY.into()],
+        path: NASTY.into(),
+    }];
+    Scanned { inventory, findings, not_linked, unmatched, verdict }
 }
 
 fn file(path: &str) -> Value {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use breakwater_core::policy::Check;
 use breakwater_core::{
-    AffectedPackage, Digest, Finding, Inventory, Severity, SeverityCounts, SeveritySource,
+    AffectedPackage, Digest, Finding, Inventory, NotLinked, Severity, SeverityCounts, SeveritySource,
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
@@ -26,6 +26,9 @@ pub(super) struct Document<'a> {
     support: Option<SupportEntry>,
     summary: Summary,
     findings: Vec<Entry<'a>>,
+    /// No findings, for what holds them is not linked.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    not_linked: &'a [NotLinked],
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<VerdictEntry<'a>>,
 }
@@ -108,6 +111,7 @@ impl<'a> Document<'a> {
                 hidden: report.hidden,
             },
             findings: report.findings.iter().map(|finding| Entry::of(finding)).collect(),
+            not_linked: report.not_linked,
             verdict: report.verdict.map(|judged| VerdictEntry {
                 result: result(judged.verdict.compliance),
                 checks: &judged.verdict.checks,

@@ -7,7 +7,7 @@ use breakwater_core::{Digest, Finding, SeveritySource};
 
 use super::markup::escape;
 use super::report::{Group, Judged, Report, cvss, occurring, result, said_by};
-use super::wording::{OUT_OF_SUPPORT, base_words, kind_title, release_name, secret_place};
+use super::wording::{OUT_OF_SUPPORT, base_words, kind_title, not_linked_words, release_name, secret_place};
 use crate::terminal::count;
 
 const STYLE: &str = include_str!("html.css");
@@ -134,6 +134,9 @@ fn findings(out: &mut String, report: &Report<'_>) -> Result {
     }
     if report.hidden > 0 {
         writeln!(out, "<p class=\"quiet\">{} not listed, as asked</p>", count(report.hidden, "finding"))?;
+    }
+    if !report.not_linked.is_empty() {
+        writeln!(out, "<p class=\"quiet\">{}</p>", not_linked_words(report.not_linked.len()))?;
     }
     report.by_package().into_iter().try_for_each(|group| package(out, report, group))
 }

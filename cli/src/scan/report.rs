@@ -3,7 +3,9 @@ use std::collections::{BTreeMap, HashMap};
 use breakwater_core::end_of_life::{Support, support};
 use breakwater_core::inventory::{OperatingSystem, SpecialFile, SpecialFileKind, Unanalysed};
 use breakwater_core::policy::{Compliance, Verdict};
-use breakwater_core::{AffectedPackage, Finding, Inventory, Severity, SeverityCounts, SeveritySource};
+use breakwater_core::{
+    AffectedPackage, Finding, Inventory, NotLinked, Severity, SeverityCounts, SeveritySource,
+};
 use chrono::{DateTime, NaiveDate, Utc};
 
 /// Everything one scan has to say, whatever the format.
@@ -16,6 +18,8 @@ pub(crate) struct Report<'a> {
     pub(crate) findings: Vec<&'a Finding>,
     /// How many findings are not listed because the user asked for fewer.
     pub(crate) hidden: usize,
+    /// Vulnerabilities of Go modules that are none here: the packages that hold them are not linked.
+    pub(crate) not_linked: &'a [NotLinked],
     /// What could not be matched.
     pub(crate) unmatched: &'a [Unanalysed],
     /// Absent: nothing was demanded.

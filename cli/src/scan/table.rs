@@ -8,7 +8,7 @@ use breakwater_core::printable::line;
 use breakwater_core::{Finding, Severity, SeveritySource};
 
 use super::report::{Group, Judged, Report, cvss, occurring, said_by};
-use super::wording::{OUT_OF_SUPPORT, base_words, kind_title, release_name, secret_place};
+use super::wording::{OUT_OF_SUPPORT, base_words, kind_title, not_linked_words, release_name, secret_place};
 use crate::db::{MAKING_AN_INDEX, age};
 use crate::terminal::{Page, count};
 
@@ -98,6 +98,9 @@ fn findings(out: &mut String, report: &Report<'_>, page: Page) -> std::fmt::Resu
     }
     if report.hidden > 0 {
         page.line(out, 0, &format!("{} not listed, as asked", count(report.hidden, "finding")))?;
+    }
+    if !report.not_linked.is_empty() {
+        page.text(out, 0, &not_linked_words(report.not_linked.len()))?;
     }
     report.by_package().into_iter().try_for_each(|group| package(out, group, page))
 }

@@ -46,6 +46,14 @@ pub(super) fn secret_place(secret: &Secret) -> String {
     format!("{}{line}{hidden}", secret.path)
 }
 
+/// How many vulnerabilities of Go modules lie in packages that are in none of the programs.
+pub(super) fn not_linked_words(number: usize) -> String {
+    match number {
+        1 => "1 vulnerability of a Go module does not count: no program links what holds it".to_owned(),
+        _ => format!("{number} vulnerabilities of Go modules do not count: no program links what holds them"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use breakwater_core::Digest;

@@ -202,6 +202,7 @@ pub(crate) fn package(name: &str) -> Package {
         purl: format!("pkg:deb/debian/{name}@1.0"),
         source: None,
         licenses: vec![],
+        imports: vec![],
         layer: None,
         path: "var/lib/dpkg/status".into(),
     }

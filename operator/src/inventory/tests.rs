@@ -52,6 +52,7 @@ fn inventory(name: &str) -> Inventory {
         purl: "pkg:npm/lodash@4.17.0".into(),
         source: None,
         licenses: vec![],
+        imports: vec![],
         layer: None,
         path: "package.json".into(),
     };

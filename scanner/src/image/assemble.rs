@@ -135,6 +135,7 @@ fn os_packages(merged: &Merged<'_>, os: Option<&OperatingSystem>) -> Vec<Package
             purl: package_url(format, os, package),
             source: package.source.clone(),
             licenses: licenses(merged, package),
+            imports: Vec::new(),
             layer: merged.digest(origins.get(&key(package)).copied().unwrap_or(file.layer)).cloned(),
             path: (*path).to_owned(),
         }));
@@ -225,6 +226,7 @@ fn listed(package: &LanguagePackage, path: &str, layer: Option<&Digest>) -> Pack
         purl: package.purl.clone(),
         source: None,
         licenses: package.licenses.clone(),
+        imports: package.imports.clone(),
         layer: layer.cloned(),
         path: inside(path, &package.within),
     }

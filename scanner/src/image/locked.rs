@@ -56,14 +56,7 @@ mod tests {
     use super::*;
 
     fn package(ecosystem: &'static str, name: &str, version: &str) -> LanguagePackage {
-        LanguagePackage {
-            ecosystem,
-            name: name.into(),
-            version: version.into(),
-            purl: String::new(),
-            licenses: Vec::new(),
-            within: String::new(),
-        }
+        LanguagePackage::new(ecosystem, name.into(), version.into(), String::new())
     }
 
     /// What of `locked`, in the lock file at `path`, is reported beside `installed`.

@@ -60,7 +60,10 @@ impl Evidence {
                 packages.len().saturating_mul(PACKAGE).saturating_add(files.len().saturating_mul(8))
             }
             Self::Language(Listing { packages, unread }) => {
-                let within = packages.iter().map(|package| PACKAGE + package.within.len());
+                let within = packages.iter().map(|package| {
+                    let imports = package.imports.iter().map(|path| path.len() + size_of::<String>());
+                    PACKAGE + package.within.len() + imports.sum::<usize>()
+                });
                 within.chain(unread.iter().map(|item| item.path.len() + item.reason.len())).sum()
             }
             Self::Locked(_, packages) => packages.len().saturating_mul(PACKAGE),

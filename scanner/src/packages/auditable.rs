@@ -58,14 +58,7 @@ fn section(program: &[u8]) -> Option<&[u8]> {
 fn listed(package: &Crate) -> LanguagePackage {
     let (name, version) = (name(&package.name), version(&package.version));
     let purl = purl("cargo", &name, &version, &[]);
-    LanguagePackage {
-        ecosystem: "crates.io",
-        name,
-        version,
-        purl,
-        licenses: Vec::new(),
-        within: String::new(),
-    }
+    LanguagePackage::new("crates.io", name, version, purl)
 }
 
 #[cfg(test)]

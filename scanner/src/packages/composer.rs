@@ -52,7 +52,7 @@ fn listed(package: &Package) -> Option<LanguagePackage> {
     }
     let licenses = package.license.licenses();
     let purl = purl("composer", &name, &version, &[]);
-    Some(LanguagePackage { ecosystem: "Packagist", name, version, purl, licenses, within: String::new() })
+    Some(LanguagePackage { licenses, ..LanguagePackage::new("Packagist", name, version, purl) })
 }
 
 #[cfg(test)]

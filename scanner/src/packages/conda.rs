@@ -27,7 +27,7 @@ pub fn parse(bytes: &[u8]) -> Result<LanguagePackage, String> {
     let [build, subdir] = [record.build, record.subdir].map(|text| self::name(&text));
     let purl = purl("conda", &name, &version, &[("build", &build), ("subdir", &subdir)]);
     let licenses = record.license.as_deref().map(license::spdx).unwrap_or_default();
-    Ok(LanguagePackage { ecosystem: "conda", name, version, purl, licenses, within: String::new() })
+    Ok(LanguagePackage { licenses, ..LanguagePackage::new("conda", name, version, purl) })
 }
 
 #[cfg(test)]

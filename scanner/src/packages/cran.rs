@@ -19,7 +19,7 @@ pub fn parse(text: &str) -> Option<LanguagePackage> {
     let (name, version) = (name(field("Package")?), version(field("Version")?));
     let licenses = field("License").map(license::spdx).unwrap_or_default();
     let purl = purl("cran", &name, &version, &[]);
-    Some(LanguagePackage { ecosystem: "CRAN", name, version, purl, licenses, within: String::new() })
+    Some(LanguagePackage { licenses, ..LanguagePackage::new("CRAN", name, version, purl) })
 }
 
 #[cfg(test)]

@@ -89,14 +89,7 @@ fn listed(key: &str) -> Option<LanguagePackage> {
         return None;
     }
     let purl = purl("nuget", &name, &version, &[]);
-    Some(LanguagePackage {
-        ecosystem: "NuGet",
-        name,
-        version,
-        purl,
-        licenses: Vec::new(),
-        within: String::new(),
-    })
+    Some(LanguagePackage::new("NuGet", name, version, purl))
 }
 
 #[cfg(test)]

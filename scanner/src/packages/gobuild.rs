@@ -5,13 +5,19 @@
 //! their Go version the pointers are followed, where the program is held.
 
 mod ldflags;
+mod linked;
+mod modules;
 mod pointers;
 
 use memchr::memmem;
 
-use super::{LanguagePackage, name, purl::purl, version};
+use super::LanguagePackage;
 use crate::limits::MAX_BUILD_INFO;
+use linked::LinkedSearch;
+use modules::packages;
 
+/// The beginning of a file: ELF's magic, the size and the order of its numbers.
+const HEAD: usize = 6;
 const MAGIC: &[u8] = b"\xff Go buildinf:";
 /// Where the strings begin behind the magic, and the flag that says they are there and not pointed to.
 const STRINGS_AT: usize = 32;
@@ -25,6 +31,7 @@ pub struct BuildInfoSearch {
     head: Vec<u8>,
     inline: Search,
     list: Search,
+    linked: Option<LinkedSearch>,
 }
 
 /// What was found.
@@ -37,46 +44,62 @@ pub struct Found {
 
 impl Default for BuildInfoSearch {
     fn default() -> Self {
-        Self { head: Vec::new(), inline: Search::new(MAGIC, inline), list: Search::new(LIST_BEGINS, list) }
+        Self {
+            head: Vec::new(),
+            inline: Search::new(MAGIC, inline),
+            list: Search::new(LIST_BEGINS, list),
+            linked: None,
+        }
     }
 }
 
 impl BuildInfoSearch {
     /// The next piece; `false` once nothing more can be learned.
     pub fn push(&mut self, piece: &[u8]) -> bool {
-        if self.head.len() < 4 {
-            let missing = 4 - self.head.len();
+        if self.head.len() < HEAD {
+            let missing = HEAD - self.head.len();
             self.head.extend(piece.iter().take(missing));
-            if self.head.len() < 4 {
+            if self.head.len() < HEAD {
                 return true;
             }
+            self.linked = LinkedSearch::of(&self.head);
         }
         if !self.is_elf() {
             return false;
         }
-        self.inline.push(piece);
-        self.list.push(piece);
-        self.inline.found.is_none()
+        if self.inline.found.is_none() {
+            self.inline.push(piece);
+            self.list.push(piece);
+        }
+        if let Some(linked) = &mut self.linked {
+            linked.push(piece);
+        }
+        // Linkers put the table of functions in front of the build information.
+        let is_read = self.linked.as_ref().is_none_or(LinkedSearch::is_read);
+        !(self.inline.found.is_some() && is_read)
     }
 
     /// Whether the file is a program or library at all.
     pub fn is_elf(&self) -> bool {
-        self.head == b"\x7fELF"
+        self.head.starts_with(b"\x7fELF")
     }
 
     /// What was found; `program` is the whole file if it is held.
     pub fn finish(self, program: Option<&[u8]>) -> Found {
+        let linked = self.linked.and_then(LinkedSearch::finish).unwrap_or_default();
         if let Some(info) = self.inline.found {
-            return Found { packages: packages(Some(&info.go), &info.modules), unread: None };
+            return Found { packages: packages(Some(&info.go), &info.modules, &linked), unread: None };
         }
         let pointed = self.inline.is_seen.then(|| program.and_then(pointers::go_version)).flatten();
         match (self.list.found, pointed) {
-            (Some(info), Some(go)) => Found { packages: packages(Some(&go), &info.modules), unread: None },
+            (Some(info), Some(go)) => {
+                Found { packages: packages(Some(&go), &info.modules, &linked), unread: None }
+            }
             (Some(info), None) => Found {
-                packages: packages(None, &info.modules),
+                packages: packages(None, &info.modules, &linked),
                 unread: Some("a program of Go before 1.18: the version of its standard library is not read"),
             },
-            (None, Some(go)) => Found { packages: packages(Some(&go), ""), unread: None },
+            (None, Some(go)) => Found { packages: packages(Some(&go), "", &linked), unread: None },
             (None, None) => Found::default(),
         }
     }
@@ -231,53 +254,6 @@ fn string(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, ()> {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Lines `mod|dep PATH VERSION SUM`, a line `=> PATH VERSION SUM` replacing the module above it.
-fn packages(go: Option<&str>, modules: &str) -> Vec<LanguagePackage> {
-    let mut found: Vec<(String, String)> = Vec::new();
-    for line in modules.lines() {
-        let mut fields = line.split('\t');
-        let (kind, path, stated) = (fields.next(), fields.next(), fields.next().unwrap_or_default());
-        let Some(path) = path.map(name).filter(|path| !path.is_empty()) else { continue };
-        let is_unreleased = stated == "(devel)";
-        let stated = if is_unreleased { String::new() } else { version(stated) };
-        match kind {
-            // A main module that was built outside a release: what its build was told, or nothing.
-            Some("mod") if is_unreleased => {
-                let told = ldflags::version_of(&path, modules).map(version);
-                found.push((path, told.unwrap_or_default()));
-            }
-            Some("mod" | "dep") => found.push((path, stated)),
-            Some("=>") => {
-                // A directory in place of a module: its name stays, whose code it is cannot be told.
-                let is_directory = path.starts_with(['.', '/']);
-                if let Some(last) = found.last_mut() {
-                    *last = if is_directory {
-                        (std::mem::take(&mut last.0), String::new())
-                    } else {
-                        (path, stated)
-                    };
-                }
-            }
-            _ => {}
-        }
-    }
-    if let Some(go) = go {
-        let release = go.split_whitespace().find_map(|word| word.strip_prefix("go")).unwrap_or_default();
-        found.push(("stdlib".into(), version(release)));
-    }
-    found
-        .into_iter()
-        .map(|(name, version)| LanguagePackage {
-            ecosystem: "Go",
-            purl: purl("golang", &name, &version, &[]),
-            name,
-            version,
-            licenses: Vec::new(),
-            within: String::new(),
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -230,12 +230,8 @@ impl Walk {
             (format!("{group}:{artifact}"), format!("{group}/{artifact}"))
         };
         self.listing.packages.push(LanguagePackage {
-            ecosystem: "Maven",
-            purl: purl("maven", &path, version, &[]),
-            name,
-            version: version.clone(),
-            licenses: Vec::new(),
             within: within.to_owned(),
+            ..LanguagePackage::new("Maven", name, version.clone(), purl("maven", &path, version, &[]))
         });
         Ok(())
     }

@@ -51,8 +51,17 @@ pub struct LanguagePackage {
     pub version: String,
     pub purl: String,
     pub licenses: Vec<String>,
+    /// Of a Go module: its packages that are linked, sorted; empty if that is not known.
+    pub imports: Vec<String>,
     /// Where it lies within the file that told of it (`BOOT-INF/lib/a.jar` in an archive); empty for the file itself.
     pub within: String,
+}
+
+impl LanguagePackage {
+    pub(crate) fn new(ecosystem: &'static str, name: String, version: String, purl: String) -> Self {
+        let (licenses, imports, within) = (Vec::new(), Vec::new(), String::new());
+        Self { ecosystem, name, version, purl, licenses, imports, within }
+    }
 }
 
 fn name(text: &str) -> String {

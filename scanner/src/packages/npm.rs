@@ -33,7 +33,7 @@ pub fn parse(bytes: &[u8]) -> Result<Option<LanguagePackage>, String> {
     }
     let licenses = package.license.and(package.licenses).licenses();
     let purl = purl("npm", &name, &version, &[]);
-    Ok(Some(LanguagePackage { ecosystem: "npm", name, version, purl, licenses, within: String::new() }))
+    Ok(Some(LanguagePackage { licenses, ..LanguagePackage::new("npm", name, version, purl) }))
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub fn parse(text: &str) -> Option<LanguagePackage> {
         .or_else(free)
         .unwrap_or_default();
     let purl = purl("pypi", &name, &version, &[]);
-    Some(LanguagePackage { ecosystem: "PyPI", name, version, purl, licenses, within: String::new() })
+    Some(LanguagePackage { licenses, ..LanguagePackage::new("PyPI", name, version, purl) })
 }
 
 /// Lower case, every run of `.`, `-`, `_` one `-` (PEP 503).

@@ -27,12 +27,8 @@ pub fn parse(file: &str, text: &str) -> Option<LanguagePackage> {
     let platform = platform.filter(|platform| *platform != "ruby").unwrap_or_default();
     let purl = purl("gem", &name, &version, &[("platform", platform)]);
     Some(LanguagePackage {
-        ecosystem: "RubyGems",
-        name,
-        version,
-        purl,
         licenses: licenses(text),
-        within: String::new(),
+        ..LanguagePackage::new("RubyGems", name, version, purl)
     })
 }
 

@@ -67,6 +67,7 @@ fn package(component: &Component, os: Option<&OperatingSystem>, file: &str) -> R
         ecosystem,
         purl: printable::line(text, MAX_PATH),
         source,
+        imports: Vec::new(),
         licenses: component
             .licenses
             .iter()

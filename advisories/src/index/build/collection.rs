@@ -7,9 +7,9 @@ use chrono::DateTime;
 
 use super::Skipped;
 use crate::index::cursor::put_varint;
-use crate::index::layout::RANKED_DOWN;
+use crate::index::layout::{IMPORTS, RANKED_DOWN};
 use crate::index::strings::Interner;
-use crate::osv::{Affected, Range, Record};
+use crate::osv::{Affected, Import, Range, Record};
 use crate::ranges::{self, Event, EventKind, Judgement};
 use crate::severity::{self, Rating};
 use crate::{VersionOrder, ecosystem};
@@ -200,7 +200,15 @@ fn encode(
     let mut out = Vec::new();
     put_varint(&mut out, record);
     let (urgency, ranked_down) = severity::of_urgency(affected.ecosystem_specific.as_ref());
-    out.push(urgency as u8 | if ranked_down { RANKED_DOWN } else { 0 });
+    let imports = imports(strings, affected);
+    let flags = [(ranked_down, RANKED_DOWN), (!imports.is_empty(), IMPORTS)];
+    out.push(
+        flags.into_iter().filter(|(is_set, _)| *is_set).fold(urgency as u8, |byte, (_, flag)| byte | flag),
+    );
+    if !imports.is_empty() {
+        put_varint(&mut out, imports.len() as u64);
+        out.extend(imports);
+    }
     put_varint(&mut out, ranges.len() as u64);
     for events in ranges {
         put_varint(&mut out, events.len() as u64);
@@ -211,6 +219,22 @@ fn encode(
     put_varint(&mut out, versions.len() as u64);
     for version in versions {
         put_varint(&mut out, u64::from(strings.intern(version)));
+    }
+    out
+}
+
+/// The packages of a Go module that are affected, encoded; empty if the whole module is.
+fn imports(strings: &mut Interner, affected: &Affected) -> Vec<u8> {
+    let mut out = Vec::new();
+    if affected.package.as_ref().is_none_or(|package| package.ecosystem != "Go") {
+        return out;
+    }
+    for Import { path, goos, goarch } in affected.ecosystem_specific.iter().flat_map(|known| &known.imports) {
+        put_varint(&mut out, u64::from(strings.intern(path)));
+        for names in [goos, goarch] {
+            put_varint(&mut out, names.len() as u64);
+            names.iter().for_each(|name| put_varint(&mut out, u64::from(strings.intern(name))));
+        }
     }
     out
 }

@@ -68,6 +68,7 @@ fn inventory(name: &str, packages: &[(&str, &str)]) -> Inventory {
         purl: format!("pkg:npm/{name}@{version}"),
         source: None,
         licenses: vec![],
+        imports: vec![],
         layer: None,
         path: "package.json".into(),
     };

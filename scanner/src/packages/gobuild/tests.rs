@@ -1,6 +1,6 @@
 use super::*;
 
-const MODULES: &str = "path\texample.test/cmd/app\nmod\texample.test/app\t(devel)\t\ndep\tgolang.org/x/net\tv0.17.0\th1:a=\n\
+const MODULES: &str = "path\texample.test/app/cmd/app\nmod\texample.test/app\t(devel)\t\ndep\tgolang.org/x/net\tv0.17.0\th1:a=\n\
                        dep\texample.test/old\tv1.0.0\n=>\texample.test/fork\tv1.0.1\th1:b=\ndep\texample.test/local\tv2.0.0\n=>\t./local\t\t\nbuild\tCGO_ENABLED=0\n";
 
 fn list_bytes() -> Vec<u8> {
@@ -66,6 +66,83 @@ fn finds_modules_replacements_and_the_standard_library_however_the_pieces_fall()
         );
         assert_eq!(found.unread, None);
     }
+}
+
+#[test]
+fn packages_are_told_by_their_module() {
+    let functions = [
+        "runtime.main",
+        "main.main",
+        "net/http.(*Client).Do",
+        "vendor/golang.org/x/net/idna.init",
+        "golang.org/x/net/http2.init",
+        "golang.org/x/net/html/atom.Lookup",
+        "example.test/app/internal/store.Open",
+        "example.test/old/part.F",
+        "example.test/old.F",
+        "example.test/older.F",
+    ];
+    let mut program = b"\x7fELF\x02\x01".to_vec();
+    program.extend(linked::tests::table(0xffff_fff1, 8, false, &functions));
+    program.extend(modern_program());
+    for piece in [1, 64, 1000, 1_000_000] {
+        let found = read(&program, piece);
+        let imports: Vec<(&str, Vec<&str>)> = found
+            .packages
+            .iter()
+            .map(|package| (package.name.as_str(), package.imports.iter().map(String::as_str).collect()))
+            .collect();
+        assert_eq!(
+            imports,
+            [
+                ("example.test/app", vec!["example.test/app/cmd/app", "example.test/app/internal/store"]),
+                ("golang.org/x/net", vec!["golang.org/x/net/html/atom", "golang.org/x/net/http2"]),
+                // By the names of the module that replaces it: advisories about that one use them.
+                ("example.test/fork", vec!["example.test/fork", "example.test/fork/part"]),
+                // Nothing of it is linked, or what is has lost its name: the module counts as a whole.
+                ("example.test/local", vec![]),
+                ("stdlib", vec!["net/http", "runtime", "vendor/golang.org/x/net/idna"]),
+            ]
+        );
+    }
+}
+
+#[test]
+fn a_table_behind_the_build_information_is_read_as_well() {
+    let table = linked::tests::table(0xffff_fff1, 8, false, &["net/http.Get"]);
+    let program = [b"\x7fELF\x02\x01".as_slice(), &modern_program(), &table].concat();
+    for piece in [16, 1_000_000] {
+        let found = read(&program, piece);
+        assert_eq!(
+            found.packages.last().map(|package| package.imports.as_slice()),
+            Some(&["net/http".to_owned()][..])
+        );
+    }
+}
+
+#[test]
+fn programs_of_go_itself_are_of_its_toolchain() {
+    let linked = ["cmd/internal/obj".to_owned(), "main".into(), "os".into()];
+    let of = |modules| {
+        let found = packages(Some("go1.22.3"), modules, &linked);
+        found.into_iter().map(|package| (package.name, package.version, package.imports)).collect::<Vec<_>>()
+    };
+    let named = |name: &str, imports: &[&str]| {
+        (
+            name.to_owned(),
+            "1.22.3".to_owned(),
+            imports.iter().map(|&path| path.to_owned()).collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(
+        of("path\tcmd/link\nbuild\tCGO_ENABLED=0\n"),
+        [named("stdlib", &["os"]), named("toolchain", &["cmd/internal/obj", "cmd/link"])]
+    );
+    assert_eq!(
+        of("path\tcmd/own\nmod\tcmd\tv1.0.0\t\n").len(),
+        2,
+        "a module that calls itself so is another"
+    );
 }
 
 #[test]

@@ -199,7 +199,7 @@ fn qualified(
         return None;
     }
     let purl = purl::of_language(ecosystem, &name, &version, qualifiers);
-    Some(LanguagePackage { ecosystem, name, version, purl, licenses: Vec::new(), within: String::new() })
+    Some(LanguagePackage::new(ecosystem, name, version, purl))
 }
 
 /// One more than are allowed, so that it is seen.
