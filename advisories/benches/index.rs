@@ -155,6 +155,21 @@ fn package(number: usize) -> Package {
         3..6 => ("Debian:11", format!("library-{number}"), "1.0-1"),
         _ => ("PyPI", format!("package-{number}"), "1.0.0"),
     };
+    // As many packages as programs link of the standard library; half of those with advisories are among them.
+    let linked = [
+        "net/http",
+        "crypto/tls",
+        "crypto/x509",
+        "net/url",
+        "os",
+        "golang.org/x/net/http2",
+        "golang.org/x/crypto/ssh",
+    ];
+    let others = (0..150).map(|number| format!("{name}/package-{number}"));
+    let imports = match ecosystem {
+        "Go" => linked.into_iter().map(str::to_owned).chain(others).collect(),
+        _ => Vec::new(),
+    };
     // Many binaries of one source, as distributions have them.
     let source = ecosystem.starts_with("Debian");
     Package {
@@ -164,7 +179,7 @@ fn package(number: usize) -> Package {
         purl: String::new(),
         source: source.then(|| SourcePackage { name, version: version.to_owned() }),
         licenses: Vec::new(),
-        imports: Vec::new(),
+        imports,
         layer: None,
         path: String::new(),
     }

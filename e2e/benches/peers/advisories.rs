@@ -22,6 +22,10 @@ impl Findings {
         self.0.values().map(Vec::len).sum()
     }
 
+    fn has(&self, package: &(String, String), ids: &BTreeSet<String>) -> bool {
+        self.0.get(package).is_some_and(|known| known.iter().any(|other| !other.is_disjoint(ids)))
+    }
+
     fn add(&mut self, package: &Value, ids: BTreeSet<String>) {
         // One writes Python's names as they are spelt and Go's versions with their `v`, the other does not.
         let word = |key: &str| package[key].as_str().unwrap_or_default().to_lowercase();
@@ -68,9 +72,19 @@ fn strings(list: &Value) -> impl Iterator<Item = String> {
     list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned)
 }
 
+/// Our findings.
 pub(crate) fn breakwater(path: &Path) -> Findings {
+    ours(&read(path)["findings"])
+}
+
+/// What we know of modules and do not report: the packages that hold it are not in the program.
+pub(crate) fn not_linked(path: &Path) -> Findings {
+    ours(&read(path)["notLinked"])
+}
+
+fn ours(list: &Value) -> Findings {
     let mut found = Findings::default();
-    for finding in read(path)["findings"].as_array().expect("findings") {
+    for finding in list.as_array().into_iter().flatten() {
         let id = finding["id"].as_str().expect("an id").to_owned();
         found.add(&finding["package"], strings(&finding["aliases"]).chain([id]).collect());
     }
@@ -93,24 +107,25 @@ pub(crate) fn osv_scanner(path: &Path) -> Findings {
 }
 
 /// What only one of them has. An id is had if any of its aliases is.
-pub(crate) fn print_differences(ours: &Findings, theirs: &Findings) {
-    only("osv-scanner", theirs, ours);
-    only("breakwater", ours, theirs);
+pub(crate) fn print_differences(ours: &Findings, not_linked: &Findings, theirs: &Findings) {
+    let (absent, missing): (Vec<_>, Vec<_>) =
+        only(theirs, ours).into_iter().partition(|(package, ids)| not_linked.has(package, ids));
+    print("only osv-scanner reports", &missing);
+    print("only osv-scanner reports, of what is not linked into the program", &absent);
+    print("only breakwater reports", &only(ours, theirs));
 }
 
-fn only(whose: &str, these: &Findings, others: &Findings) {
-    let mut lines = Vec::new();
-    for (package, findings) in &these.0 {
-        let others = others.0.get(package).map(Vec::as_slice).unwrap_or_default();
-        for ids in findings {
-            if others.iter().all(|other| other.is_disjoint(ids)) {
-                let ids = ids.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
-                lines.push(format!("  {} {}  {ids}", package.0, package.1));
-            }
-        }
-    }
-    println!("only {whose} reports: {}", lines.len());
-    for line in lines {
-        println!("{line}");
+type Item<'a> = (&'a (String, String), &'a BTreeSet<String>);
+
+fn only<'a>(these: &'a Findings, others: &Findings) -> Vec<Item<'a>> {
+    let all = these.0.iter().flat_map(|(package, findings)| findings.iter().map(move |ids| (package, ids)));
+    all.filter(|(package, ids)| !others.has(package, ids)).collect()
+}
+
+fn print(title: &str, items: &[Item<'_>]) {
+    println!("{title}: {}", items.len());
+    for ((name, version), ids) in items {
+        let ids = ids.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+        println!("  {name} {version}  {ids}");
     }
 }

@@ -172,5 +172,5 @@ fn findings(ours: &Path, image: &Path, osv: &Path, directory: &Path, pairs: usiz
         "\nThe same as an uncompressed archive, and the same advisories, median of {pairs}, turn by turn"
     );
     table::print(&rows, "ids", &[Goal::of("CPU : osv-scanner", plain.cpu / peer.cpu, 0.25)]);
-    advisories::print_differences(&found, &theirs);
+    advisories::print_differences(&found, &advisories::not_linked(&listed), &theirs);
 }

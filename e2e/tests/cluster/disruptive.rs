@@ -16,7 +16,7 @@ use super::support::{
     client,
     namespace::with_namespace,
     objects::{condition, deployment, image_policy, now, scan_job},
-    product::{NAMESPACE, image, publish_for_lodash},
+    product::{NAMESPACE, breakwater, image, publish_for_lodash},
     wait::eventually,
 };
 
@@ -180,14 +180,6 @@ async fn killed_at_twenty_moments_it_converges_without_doing_anything_twice() {
         .await;
     })
     .await;
-}
-
-fn breakwater() -> std::path::PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
-        std::path::PathBuf::from,
-    );
-    target.join("x86_64-unknown-linux-gnu/release/breakwater")
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod api_corpus;
 mod bad_input;
 mod bounds;
 mod disruptive;
+mod go_programs;
 mod intake;
 mod judging;
 mod kstatus;

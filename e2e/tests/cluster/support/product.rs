@@ -12,6 +12,13 @@ use super::variable;
 
 pub const NAMESPACE: &str = "breakwater-system";
 
+/// The command line that was built for the installation.
+pub fn breakwater() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
+    target.join("x86_64-unknown-linux-gnu/release/breakwater")
+}
+
 /// Builds and pushes an image of `e2e/images` once per run; returns its reference by tag.
 pub async fn image(name: &'static str) -> String {
     static BUILT: OnceLock<tokio::sync::Mutex<Vec<(&'static str, String)>>> = OnceLock::new();

@@ -227,7 +227,7 @@ impl Layout {
 /// The package of `golang.org/x/net/html.(*Node).AppendChild` (debug/gosym, `Sym.PackageName`); `None` of what belongs to none.
 fn package_of(function: &[u8]) -> Option<&[u8]> {
     // What compiler and linker make for types and for themselves.
-    if [&b"type:"[..], b"type.", b"go:", b"go."].iter().any(|made| function.starts_with(made)) {
+    if [&b"type:"[..], b"type..", b"go:", b"go.buildid"].iter().any(|made| function.starts_with(made)) {
         return None;
     }
     // Type arguments have paths of their own.
@@ -390,9 +390,12 @@ pub(super) mod tests {
             ("vendor/golang.org/x/net/idna.init.0", Some("vendor/golang.org/x/net/idna")),
             ("slices.SortFunc[go.shape.[]a/b.T,go.shape.int].func1", Some("slices")),
             ("encoding/json.glob..func2", Some("encoding/json")),
+            ("go.etcd.io/bbolt.Open", Some("go.etcd.io/bbolt")),
+            ("go/ast.Walk", Some("go/ast")),
             ("type:.eq.a/b.T", None),
             ("type..hash.a/b.T", None),
-            ("go:struct { a/b.T }.Close", None),
+            ("go:buildid", None),
+            ("go.buildid", None),
             ("struct { io.Reader; a/b.T }.Read", None),
             ("_cgo_topofstack", None),
             (".F", None),
