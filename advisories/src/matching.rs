@@ -12,7 +12,7 @@ use crate::VersionOrder;
 use crate::ecosystem::{self, Naming};
 use crate::index::{AffectedEntries, AffectedEntry, EcosystemRows, Index, Names, Record, Vulnerability};
 use judging::{Affects, Installed};
-use linking::{Elsewhere, Linked};
+use linking::{Absence, Absent, Imports, Linked};
 
 mod judging;
 mod linking;
@@ -58,12 +58,12 @@ struct Matching<'a> {
     /// Packages of one source share their answer, and so do modules that many binaries carry.
     answers: HashMap<Question<'a>, Rc<Answer<'a>>>,
     /// The same package at several places is one: findings name the first. What is linked of a module is another in each program.
-    seen: HashSet<(Identity<'a>, &'a [String])>,
+    seen: HashSet<(Identity<'a>, Imports<'a>)>,
     /// Vulnerabilities found in modules of which only some packages are linked.
     found: HashSet<(Identity<'a>, &'a str)>,
     findings: Vec<Finding>,
     /// In the first program that has the module.
-    not_linked: BTreeMap<(Identity<'a>, &'a str), NotLinked>,
+    not_linked: BTreeMap<(Identity<'a>, &'a str), Absent<'a>>,
     gaps: BTreeSet<Unanalysed>,
 }
 
@@ -90,7 +90,7 @@ struct Question<'a> {
     /// The version came from the name of a source package, which has no epoch.
     without_epoch: bool,
     /// The packages of the module that are linked; empty if that is not known.
-    imports: &'a [String],
+    imports: Imports<'a>,
 }
 
 /// The records that see it affected, and why any could not be judged.
@@ -99,13 +99,6 @@ struct Answer<'a> {
     hits: Vec<Hit<'a>>,
     not_linked: Vec<Absence<'a>>,
     gap: Option<&'static str>,
-}
-
-/// A vulnerability that would be there if one of these packages were linked.
-struct Absence<'a> {
-    id: &'a str,
-    aliases: Vec<&'a str>,
-    imports: BTreeSet<&'a str>,
 }
 
 /// One record that sees a package affected.
@@ -138,7 +131,7 @@ struct Word {
 impl<'a> Matching<'a> {
     fn package(&mut self, package: &'a Package) {
         let identity: Identity<'_> = (&package.ecosystem, &package.name, &package.version);
-        if !self.seen.insert((identity, &package.imports)) {
+        if !self.seen.insert((identity, Imports(&package.imports))) {
             return;
         }
         let Some(known) = self.known(&package.ecosystem) else { return };
@@ -153,7 +146,7 @@ impl<'a> Matching<'a> {
             }
             for absence in &answer.not_linked {
                 let known = self.not_linked.entry((identity, absence.id));
-                absence.add_to(known.or_insert_with(|| absence.of(package)));
+                known.or_insert_with(|| Absent::of(package)).add(absence);
             }
             if let Some(gap) = answer.gap {
                 let at = if package.version.is_empty() { "" } else { "@" };
@@ -209,7 +202,8 @@ impl<'a> Matching<'a> {
         self.findings.sort_by(|left, right| left.urgency().cmp(&right.urgency()));
         // What one program does not have, another may.
         self.not_linked.retain(|place, _| !self.found.contains(place));
-        let mut not_linked: Vec<NotLinked> = self.not_linked.into_values().collect();
+        let absent = self.not_linked.into_iter().map(|((_, id), absent)| absent.finish(id));
+        let mut not_linked: Vec<NotLinked> = absent.collect();
         not_linked.sort_unstable();
         Matches { findings: self.findings, not_linked, unanalysed: self.gaps.into_iter().collect() }
     }
@@ -220,7 +214,7 @@ fn questions(known: Known, package: &Package) -> [Option<Question<'_>>; 2] {
     let is_rpm = known.order == VersionOrder::Rpm;
     let label = if is_rpm { modularity::label(&package.purl) } else { "" };
     let question = |name, version, without_epoch| {
-        let imports = package.imports.as_slice();
+        let imports = Imports(&package.imports);
         Some(Question { ecosystem: &package.ecosystem, name, version, label, without_epoch, imports })
     };
     let installed = question(&package.name, &package.version, false);
@@ -254,57 +248,37 @@ fn judge<'a>(
     }
     let installed = Installed { order, comparable, question };
     let linked = Linked::of(question.imports, platform, &entries);
-    let elsewhere = match &linked {
-        Some(linked) => linked.elsewhere(index, &entries)?,
-        None => Elsewhere::new(),
-    };
     for entries in entries.chunk_by(|left, right| left.record == right.record) {
         let Some(first) = entries.first() else { continue };
         let record = index.record(first.record)?;
-        let Some(by_version) = installed.judge(record.module, entries)? else { continue };
-        let affects = match &linked {
-            Some(linked) => installed.judge(record.module, &linked.among(entries)?)?,
-            None => Some(by_version),
-        };
-        let mut names = record.names()?;
-        let absent = names
-            .vulnerabilities
-            .extract_if(.., |vulnerability| affects.is_none() || elsewhere.contains_key(vulnerability.id));
-        for Vulnerability { id, .. } in absent {
-            let imports = match elsewhere.get(id) {
-                Some(imports) => imports.clone(),
-                None => linking::paths(entries)?,
-            };
-            answer.not_linked.push(Absence { id, aliases: names.others.clone(), imports });
+        let Some(mut affects) = installed.judge(record.module, entries)? else { continue };
+        if let Some(linked) = &linked {
+            let present = linked.among(entries)?;
+            if present.len() < entries.len() {
+                let Some(in_program) = installed.judge(record.module, &present)? else {
+                    answer.not_linked.extend(Absence::all_of(record.names()?, &linking::paths(entries)?));
+                    continue;
+                };
+                affects = in_program;
+            }
         }
-        if let Some(affects) = affects
-            && !names.vulnerabilities.is_empty()
-        {
-            answer.hits.push(Hit { record, affects, names });
+        let names = record.names()?;
+        answer.hits.push(Hit { record, affects, names });
+    }
+    if let Some(linked) = linked
+        && answer.hits.iter().any(Hit::is_of_the_whole_module)
+    {
+        let elsewhere = linked.elsewhere(index, &entries)?;
+        for hit in answer.hits.iter_mut().filter(|hit| hit.is_of_the_whole_module()) {
+            answer.not_linked.extend(elsewhere.take_from(&mut hit.names));
         }
     }
     Some(())
 }
 
-impl Absence<'_> {
-    fn of(&self, package: &Package) -> NotLinked {
-        NotLinked {
-            id: self.id.to_owned(),
-            aliases: Vec::new(),
-            package: identified(package),
-            imports: Vec::new(),
-            path: package.path.clone(),
-        }
-    }
-
-    fn add_to(&self, known: &mut NotLinked) {
-        let add = |list: &mut Vec<String>, names: &mut dyn Iterator<Item = &str>| {
-            list.extend(names.filter(|name| *name != known.id).map(str::to_owned));
-            list.sort_unstable();
-            list.dedup();
-        };
-        add(&mut known.aliases, &mut self.aliases.iter().copied());
-        add(&mut known.imports, &mut self.imports.iter().copied());
+impl Hit<'_> {
+    fn is_of_the_whole_module(&self) -> bool {
+        self.affects.entry.imports.is_none()
     }
 }
 
