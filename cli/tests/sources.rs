@@ -139,6 +139,33 @@ fn every_source_gives_its_inventory() {
     }
 }
 
+/// Root file systems and SBOMs have no configuration: nothing is claimed of what it would say.
+#[test]
+fn what_a_source_cannot_tell_is_unknown() {
+    let directory = tempfile::tempdir().unwrap();
+    sources(directory.path());
+    let policy = "apiVersion: breakwater.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {name: p}\nspec:\n  rules:\n    \
+                  image: {allowRootUser: false, requiredLabels: [team], incomplete: Allow}\n";
+    std::fs::write(directory.path().join("policy.yaml"), policy).unwrap();
+    for (source, code, words) in [
+        ("oci-dir:layout", 1, ["runs as root", "container runs as root", "label team is missing"]),
+        ("rootfs:root", 2, ["user not known", "user is not known", "label team is not known"]),
+        ("sbom:bom.json", 2, ["user not known", "user is not known", "label team is not known"]),
+    ] {
+        let scanned = scan(directory.path(), &[source, "--policy", "policy.yaml"]);
+        assert_eq!(scanned.status.code(), Some(code), "{source}: {}", text(&scanned.stderr));
+        for words in words {
+            assert!(text(&scanned.stdout).contains(words), "{source}: {words}\n{}", text(&scanned.stdout));
+        }
+    }
+    let unread = scan(directory.path(), &["rootfs:root", "--fail-on", "high"]);
+    let said = text(&unread.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        said.contains("breakwater db update") && !said.contains("ScanJob") && !said.contains("Deployment"),
+        "{said}"
+    );
+}
+
 #[test]
 fn the_base_is_recognised_by_its_layers() {
     let directory = tempfile::tempdir().unwrap();

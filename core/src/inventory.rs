@@ -20,6 +20,9 @@ pub const MAX_BASE_NAME: usize = 512;
 /// The most entries of `software`, `files`, `secrets` and `unanalysed` each.
 pub const MAX_ENTRIES: usize = 2_000;
 
+/// Where [`Inventory::unanalysed`] says that there is no image configuration: root file systems and SBOMs have none.
+pub const CONFIGURATION: &str = "configuration";
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inventory {
@@ -45,6 +48,15 @@ pub struct Inventory {
 }
 
 impl Inventory {
+    /// The image's configuration; `None` where there is none, so that nothing is known of the user and the environment.
+    #[must_use]
+    pub fn known_config(&self) -> Option<&ImageConfig> {
+        // A file of an image may be called anything; but an image has layers.
+        let is_absent =
+            self.layers.is_empty() && self.unanalysed.iter().any(|item| item.path == CONFIGURATION);
+        (!is_absent).then_some(&self.config)
+    }
+
     /// Names of the image's environment variables that hold secrets, sorted.
     #[must_use]
     pub fn secret_env(&self) -> Vec<String> {

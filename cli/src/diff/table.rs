@@ -25,13 +25,12 @@ fn write_all(out: &mut String, difference: &Difference<'_>, page: Page) -> Resul
         self::image(out, word, image, page)?;
     }
     let layers = &difference.layers;
-    let shared = format!(
-        "the lowest {} shared of {} and {}",
-        count(layers.shared, "layer"),
-        layers.before,
-        layers.after
-    );
-    page.line(out, 0, &shared)?;
+    // Directories and SBOMs have none.
+    if layers.before + layers.after > 0 {
+        let shared = count(layers.shared, "layer");
+        let shared = format!("the lowest {shared} shared of {} and {}", layers.before, layers.after);
+        page.line(out, 0, &shared)?;
+    }
     match &difference.findings {
         Some(findings) => self::findings(out, findings, page)?,
         None => page.text(
@@ -71,7 +70,8 @@ fn image(out: &mut String, word: &str, image: &Image<'_>, page: Page) -> Result 
     let title = line(&image.image.reference, page.width.saturating_sub(8));
     writeln!(out, "{word:<7} {}", page.palette.bold(&title))?;
     let digest = image.image.digest.short();
-    page.line(out, 8, &format!("sha256:{digest}, {}, {}", size(image.size), count(image.packages, "package")))
+    let size = if image.size == 0 { String::new() } else { format!(", {}", size(image.size)) };
+    page.line(out, 8, &format!("sha256:{digest}{size}, {}", count(image.packages, "package")))
 }
 
 fn findings(out: &mut String, findings: &Findings<'_>, page: Page) -> Result {

@@ -45,7 +45,11 @@ fn page(out: &mut String, report: &Report<'_>) -> Result {
 fn image(out: &mut String, report: &Report<'_>) -> Result {
     let inventory = report.inventory;
     let image = &inventory.image;
-    let root = if inventory.config.runs_as_root() { "root" } else { inventory.config.user.as_str() };
+    let root = match inventory.known_config() {
+        Some(config) if config.runs_as_root() => "root",
+        Some(config) => config.user.as_str(),
+        None => "not known",
+    };
     let advisories = match report.advisories {
         Some(advisories) => {
             format!("revision {} of {}", advisories.revision, advisories.built.format("%Y-%m-%d"))

@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::arguments::FailOn;
+use crate::db::MAKING_AN_INDEX;
 
 /// Reads the one ImagePolicy of a YAML file; other objects in it are none of ours.
 pub(crate) fn read_policy(path: &Path) -> anyhow::Result<Policy> {
@@ -72,7 +73,7 @@ pub(crate) fn judge(
         digest: inventory.image.digest.clone(),
         reference: inventory.image.reference.clone(),
         created: inventory.image.created,
-        config: inventory.config.clone(),
+        config: inventory.known_config().cloned(),
         software: inventory.software.clone(),
         package_names,
         secrets: count(inventory.secrets.len()),
@@ -93,5 +94,20 @@ pub(crate) fn judge(
         },
         facts: ImageFacts::Scanned(Arc::new(facts)),
     };
-    policy::evaluate(policy, &Subject { workload: None, images: &[image] }, now)
+    let mut verdict = policy::evaluate(policy, &Subject { workload: None, images: &[image] }, now);
+    for check in &mut verdict.checks {
+        if let Some(remedy) = remedy(check.id) {
+            check.remedy = remedy;
+        }
+    }
+    verdict
+}
+
+/// What mends it here, where a cluster has other means.
+fn remedy(check: &str) -> Option<String> {
+    match check {
+        "BW-IMG-012" => Some("see what was not analysed, and why".into()),
+        "BW-IMG-013" | "BW-VUL-000" => Some(MAKING_AN_INDEX.into()),
+        _ => None,
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use breakwater_core::inventory::{SoftwareSet, SpecialFileKind};
+use breakwater_core::inventory::{ImageConfig, SoftwareSet, SpecialFileKind};
 use breakwater_core::policy::{Compliance, Effect};
 use breakwater_core::printable::line;
 use breakwater_core::{Finding, Severity, SeveritySource};
@@ -36,7 +36,11 @@ fn write_all(out: &mut String, report: &Report<'_>, page: Page) -> std::fmt::Res
     if inventory.base.is_some() {
         page.text(out, 0, &format!("built from {}", base_words(inventory)))?;
     }
-    let root = if inventory.config.runs_as_root() { "runs as root" } else { "does not run as root" };
+    let root = match inventory.known_config().map(ImageConfig::runs_as_root) {
+        Some(true) => "runs as root",
+        Some(false) => "does not run as root",
+        None => "user not known",
+    };
     let layers = count(inventory.layers.len(), "layer");
     page.line(out, 0, &format!("{}, {layers}, {root}", count(inventory.packages.len(), "package")))?;
     match report.advisories {

@@ -8,7 +8,12 @@ use super::{
     Consequence, Effect, Grace, ImageFacts, ImageRules, ImageUnderTest, Matched, ScannedImage,
     VulnerabilityRule, verdict::MAX_IDS,
 };
-use crate::{Finding, Severity, inventory::SoftwareSet, ledger::ImageHistory, workload::ContainerKind};
+use crate::{
+    Finding, Severity,
+    inventory::{ImageConfig, SoftwareSet},
+    ledger::ImageHistory,
+    workload::ContainerKind,
+};
 
 pub(super) struct Violation {
     pub(super) id: &'static str,
@@ -37,6 +42,12 @@ impl Violation {
 
     fn says(mut self, observed: String, allowed: impl Into<String>, remedy: impl Into<String>) -> Self {
         (self.observed, self.allowed, self.remedy) = (observed, allowed.into(), remedy.into());
+        self
+    }
+
+    /// What it is about is not known.
+    fn unknown(mut self) -> Self {
+        self.effect = Effect::Unknown;
         self
     }
 
@@ -159,13 +170,12 @@ fn stale(matched: Option<Matched>, max: TimeDelta, now: DateTime<Utc>) -> Option
         Some(_) => "image was last matched against advisories longer ago than allowed",
         None => "image was never matched against advisories",
     };
-    let mut stale = Violation::new("BW-IMG-013", "image.maxScanAge", Severity::Unknown).says(
+    let stale = Violation::new("BW-IMG-013", "image.maxScanAge", Severity::Unknown).says(
         observed.into(),
         format!("at most {}", span(max)),
         "look at the advisories Deployment: the operator matches again whenever it serves an index",
     );
-    stale.effect = Effect::Unknown;
-    Some(stale)
+    Some(stale.unknown())
 }
 
 /// The first second at which [`knowledge`] or [`contents`] will find this image too old.
@@ -182,13 +192,12 @@ pub(super) fn ages_at(rules: &ImageRules, facts: &ScannedImage) -> Option<DateTi
 }
 
 pub(super) fn unmatched() -> Violation {
-    let mut unknown = Violation::new("BW-VUL-000", "vulnerabilities", Severity::Unknown).says(
+    let unmatched = Violation::new("BW-VUL-000", "vulnerabilities", Severity::Unknown).says(
         "no advisory index is loaded".into(),
         "findings to judge by",
         "look at the advisories Deployment and the operator's log",
     );
-    unknown.effect = Effect::Unknown;
-    unknown
+    unmatched.unknown()
 }
 
 /// What is inside, apart from vulnerabilities.
@@ -199,12 +208,19 @@ pub(super) fn contents(
     now: DateTime<Utc>,
 ) -> Vec<Violation> {
     let mut found = Vec::new();
-    if rules.allow_root_user == Some(false) && runs_as_root(image, facts) {
-        found.push(Violation::new("BW-IMG-020", "image.allowRootUser", Severity::High).says(
-            "container runs as root".into(),
-            "a user that is not root",
-            "set USER in the image, or runAsUser above 0 in the pod's security context",
-        ));
+    if rules.allow_root_user == Some(false) {
+        let says = |observed: &str| {
+            Violation::new("BW-IMG-020", "image.allowRootUser", Severity::High).says(
+                observed.into(),
+                "a user that is not root",
+                "set USER in the image, or runAsUser above 0 in the pod's security context",
+            )
+        };
+        match runs_as_root(image, facts) {
+            Some(true) => found.push(says("container runs as root")),
+            Some(false) => {}
+            None => found.push(says("the image's user is not known").unknown()),
+        }
     }
     let mut software: BTreeMap<SoftwareSet, Vec<&str>> = BTreeMap::new();
     for item in facts.software.iter().filter(|item| rules.banned_software.contains(&item.set)) {
@@ -251,10 +267,9 @@ fn limits(rules: &ImageRules, facts: &ScannedImage, now: DateTime<Utc>) -> Vec<V
             }
             Some(_) => {}
             None => {
-                let mut unknown =
-                    violation.says("image does not say when it was made".into(), allowed, remedy);
-                unknown.effect = Effect::Unknown;
-                found.push(unknown);
+                found.push(
+                    violation.says("image does not say when it was made".into(), allowed, remedy).unknown(),
+                );
             }
         }
     }
@@ -266,12 +281,15 @@ fn limits(rules: &ImageRules, facts: &ScannedImage, now: DateTime<Utc>) -> Vec<V
             "build from a smaller base",
         ));
     }
-    for label in rules.required_labels.iter().filter(|label| !facts.config.labels.contains_key(*label)) {
-        found.push(Violation::new("BW-IMG-025", "image.requiredLabels", Severity::Low).says(
-            format!("label {label} is missing"),
+    let has = |label: &str| Some(facts.config.as_ref()?.labels.contains_key(label));
+    for label in rules.required_labels.iter().filter(|label| has(label) != Some(true)) {
+        let is = if has(label).is_some() { "is missing" } else { "is not known" };
+        let violation = Violation::new("BW-IMG-025", "image.requiredLabels", Severity::Low).says(
+            format!("label {label} {is}"),
             format!("label {label}"),
             format!("add LABEL {label}=… to the Containerfile"),
-        ));
+        );
+        found.push(if has(label).is_some() { violation } else { violation.unknown() });
     }
     if let Some(max) = rules.max_secrets.filter(|max| facts.secrets > *max) {
         found.push(Violation::new("BW-IMG-026", "image.maxSecrets", Severity::High).says(
@@ -298,17 +316,18 @@ fn limits(rules: &ImageRules, facts: &ScannedImage, now: DateTime<Utc>) -> Vec<V
     found
 }
 
-/// The pod's security context overrides the image's user; `runAsNonRoot` makes the kubelet refuse root.
-fn runs_as_root(image: &ImageUnderTest<'_>, facts: &ScannedImage) -> bool {
+/// The pod's security context overrides the image's user; `runAsNonRoot` makes the kubelet refuse root. `None`: not known.
+fn runs_as_root(image: &ImageUnderTest<'_>, facts: &ScannedImage) -> Option<bool> {
+    let by_image = || facts.config.as_ref().map(ImageConfig::runs_as_root);
     match image.container {
         // Mounted, not run.
-        Some(container) if container.kind == ContainerKind::Volume => false,
+        Some(container) if container.kind == ContainerKind::Volume => Some(false),
         Some(container) => match (container.run_as_user, container.run_as_non_root) {
-            (Some(uid), _) => uid == 0,
-            (None, Some(true)) => false,
-            (None, _) => facts.config.runs_as_root(),
+            (Some(uid), _) => Some(uid == 0),
+            (None, Some(true)) => Some(false),
+            (None, _) => by_image(),
         },
-        None => facts.config.runs_as_root(),
+        None => by_image(),
     }
 }
 

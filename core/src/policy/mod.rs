@@ -243,7 +243,8 @@ pub struct ScannedImage {
     pub digest: Digest,
     pub reference: String,
     pub created: Option<DateTime<Utc>>,
-    pub config: ImageConfig,
+    /// Absent: not known; verdicts about it are Unknown.
+    pub config: Option<ImageConfig>,
     pub software: Vec<Software>,
     pub package_names: Vec<String>,
     pub secrets: u32,

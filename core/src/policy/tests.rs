@@ -85,12 +85,16 @@ fn finding(id: &str, severity: Severity) -> Finding {
     }
 }
 
+fn running_as(user: &str) -> Option<ImageConfig> {
+    Some(ImageConfig { user: user.into(), ..ImageConfig::default() })
+}
+
 fn scanned(findings: Vec<Finding>) -> ScannedImage {
     ScannedImage {
         digest: Digest::of(b"image"),
         reference: "r.test/app:1".into(),
         created: Some(at(0) - DAY),
-        config: ImageConfig { user: "1000".into(), ..ImageConfig::default() },
+        config: running_as("1000"),
         software: vec![],
         package_names: vec!["bash".into(), "openssl".into()],
         secrets: 0,
@@ -174,7 +178,7 @@ fn every_image_check_fails_when_it_should_and_only_then() {
 
     type Make = fn(&mut ScannedImage);
     let by_contents: [(&str, Change, Make); 8] = [
-        ("BW-IMG-020", |r| r.allow_root_user = Some(false), |i| i.config.user = "root".into()),
+        ("BW-IMG-020", |r| r.allow_root_user = Some(false), |i| i.config = running_as("root")),
         (
             "BW-IMG-021",
             |r| r.banned_software = vec![SoftwareSet::Shells],
@@ -200,8 +204,24 @@ fn every_image_check_fails_when_it_should_and_only_then() {
     }
     let labels = image_policy(ImageRules { required_labels: vec!["team".into()], ..ImageRules::default() });
     assert_eq!(only(&judge(&labels, found(vec![]), at(0))).0, "BW-IMG-025");
-    let labelled = facts(|i| i.config.labels = BTreeMap::from([("team".into(), "a".into())]));
+    let labelled = facts(|i| {
+        let labels = BTreeMap::from([("team".into(), "a".into())]);
+        i.config = Some(ImageConfig { labels, ..ImageConfig::default() });
+    });
     assert_eq!(judge(&labels, labelled, at(0)).checks, []);
+}
+
+#[test]
+fn without_a_configuration_nothing_is_claimed_of_it() {
+    let rules = ImageRules {
+        allow_root_user: Some(false),
+        required_labels: vec!["team".into()],
+        ..ImageRules::default()
+    };
+    let verdict = judge(&image_policy(rules), facts(|image| image.config = None), at(0));
+    let effects: Vec<_> = verdict.checks.iter().map(|check| (check.id, check.effect)).collect();
+    assert_eq!(effects, [("BW-IMG-020", Effect::Unknown), ("BW-IMG-025", Effect::Unknown)]);
+    assert_eq!(verdict.compliance, Compliance::Unknown);
 }
 
 #[test]
@@ -520,7 +540,7 @@ fn root_is_what_the_kubelet_makes_of_image_and_pod() {
             container: Some(&container),
             image: "r.test/app:1".into(),
             reference: "r.test/app:1".parse().ok(),
-            facts: facts(|image| image.config.user = user.into()),
+            facts: facts(|image| image.config = running_as(user)),
         };
         let verdict = evaluate(&policy, &Subject { workload: None, images: &[image] }, at(0));
         assert_eq!(
@@ -540,7 +560,7 @@ fn an_image_that_is_mounted_does_not_run_as_root() {
         container: Some(&volume),
         image: "r.test/data:1".into(),
         reference: None,
-        facts: facts(|image| image.config.user = String::new()),
+        facts: facts(|image| image.config = running_as("")),
     };
     assert_eq!(evaluate(&policy, &Subject { workload: None, images: &[image] }, at(0)).checks, []);
 }
@@ -588,7 +608,7 @@ fn a_verdict_reads_as_it_was_meant() {
     policy.exceptions = vec![exception(|e| e.rules = vec!["image.bannedSoftware".into()])];
     let mut image =
         scanned(vec![finding("CVE-2026-1", Severity::Critical), finding("CVE-2026-2", Severity::Unknown)]);
-    image.config.user = String::new();
+    image.config = running_as("");
     image.software = vec![
         Software { set: SoftwareSet::Shells, name: "bash".into(), path: "/bin/bash".into() },
         Software { set: SoftwareSet::PackageManagers, name: "apt".into(), path: "/usr/bin/apt".into() },
@@ -614,7 +634,7 @@ fn any_image() -> impl Strategy<Value = (String, ImageFacts)> {
                 image.findings = if matched { findings } else { vec![] };
                 image.matched = image.matched.filter(|_| matched);
                 image.unanalysed = unanalysed;
-                image.config.user = if root { String::new() } else { "5".into() };
+                image.config = running_as(if root { "" } else { "5" });
             })
         });
     let facts = prop_oneof![

@@ -36,7 +36,7 @@ pub(super) fn reduce(
         digest: inventory.image.digest,
         reference: inventory.image.reference,
         created: inventory.image.created,
-        config: inventory.config,
+        config: Some(inventory.config),
         software: inventory.software,
         package_names,
         secrets: u32::try_from(inventory.secrets.len()).unwrap_or(u32::MAX),

@@ -129,7 +129,7 @@ fn scanned(image: &str, change: impl FnOnce(&mut breakwater_core::policy::Scanne
         digest: digest(image),
         reference: format!("r.test/{image}:1"),
         created: None,
-        config: ImageConfig { user: "5".into(), ..ImageConfig::default() },
+        config: Some(ImageConfig { user: "5".into(), ..ImageConfig::default() }),
         software: vec![],
         package_names: vec![],
         secrets: 0,
@@ -216,7 +216,7 @@ fn a_status_tells_the_worst_first() {
                     ]
                 }),
             ),
-            ("root", scanned("root", |image| image.config.user = String::new())),
+            ("root", scanned("root", |image| image.config = Some(ImageConfig::default()))),
             ("good", scanned("good", |_| {})),
             (
                 "unknown",

@@ -72,7 +72,7 @@ pub(super) fn manifest(what: &str, findings: Vec<Finding>) -> Manifest {
         digest: inventory.image.digest.clone(),
         reference: inventory.image.reference.clone(),
         created: None,
-        config: inventory.config.clone(),
+        config: Some(inventory.config.clone()),
         software: vec![],
         package_names: vec!["openssl".into()],
         secrets: 0,

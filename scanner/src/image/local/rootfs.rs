@@ -4,7 +4,7 @@ use std::path::Path;
 
 use breakwater_core::{
     Digest, Inventory, Platform,
-    inventory::{ImageConfig, Unanalysed},
+    inventory::{CONFIGURATION, ImageConfig, Unanalysed},
 };
 
 use super::SourceError;
@@ -67,7 +67,7 @@ pub fn rootfs(
 /// What is said of a source that has no image configuration.
 pub(crate) fn no_configuration() -> Unanalysed {
     Unanalysed {
-        path: "configuration".into(),
+        path: CONFIGURATION.into(),
         reason: "there is no image configuration: user, environment and entrypoint are not known".into(),
     }
 }
