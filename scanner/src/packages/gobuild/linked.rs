@@ -126,11 +126,16 @@ impl LinkedSearch {
         let mut from = 0;
         loop {
             let found = from + self.finder.find(bytes.get(from..)?)?;
-            let at = found.checked_sub(self.layout.needle_at());
+            // Where the needle may stand in a run of its own bytes, it is the last of them that counts.
+            let run = match self.layout.is_big_endian {
+                true => bytes.get(found + 3..)?.iter().take_while(|byte| **byte == 0xff).count(),
+                false => 0,
+            };
+            let at = (found + run).checked_sub(self.layout.needle_at());
             if let Some((at, header)) = at.and_then(|at| Some((at, self.layout.header(bytes.get(at..)?)?))) {
                 return Some((at, header));
             }
-            from = found + 1;
+            from = found + run + 1;
         }
     }
 
@@ -200,18 +205,21 @@ impl Layout {
             _ => return None,
         };
         let [0, 0, 1 | 2 | 4, size] = bytes.get(4..8)? else { return None };
+        if usize::from(*size) != self.size {
+            return None;
+        }
         let length = 8 + numbers * self.size;
-        let numbers: Vec<u64> =
-            bytes.get(8..length)?.chunks_exact(self.size).filter_map(|bytes| self.number(bytes)).collect();
-        let (functions, offsets) = (numbers.first()?, numbers.get(numbers.len().checked_sub(5)?..)?);
-        let [names, units, ..] = offsets else { return None };
-        let (begin, end) = (length as u64, *units);
-        let is_sound = usize::from(*size) == self.size
-            && *functions > 0
-            && (begin..begin + ALIGNMENT).contains(names)
+        let number = |place: usize| {
+            let at = 8 + place * self.size;
+            self.number(bytes.get(at..at + self.size)?)
+        };
+        let [names, units, files, counters, functions] = [5, 4, 3, 2, 1].map(|back| number(numbers - back));
+        let (begin, names, units) = (length as u64, names?, units?);
+        let is_sound = number(0)? > 0
+            && (begin..begin + ALIGNMENT).contains(&names)
             && names < units
-            && offsets.is_sorted();
-        is_sound.then(|| Header { length, names: end - begin })
+            && [units, files?, counters?, functions?].is_sorted();
+        is_sound.then(|| Header { length, names: units - begin })
     }
 
     fn number(self, bytes: &[u8]) -> Option<u64> {
