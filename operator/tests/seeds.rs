@@ -20,9 +20,11 @@ use breakwater_operator::{
     config,
     controllers::scanjob::credentials::config_for,
     intake::{Ended, Offered, OfferedManifest, Refusal, listing, offer, outcome, posted, record},
+    kube::nesting::Cutter,
     mitigation::records,
     store::{Resolution, Room},
 };
+use bytes::Bytes;
 use chrono::DateTime;
 use k8s_openapi::{
     ByteString,
@@ -173,5 +175,16 @@ fn pull_secrets() {
             let secret = Secret { data, ..Secret::default() };
             config_for([&secret], &BTreeSet::from(["registry.example.com"])).is_some()
         })
+    });
+}
+
+#[test]
+fn answers_of_the_api_server() {
+    seeds("nesting", |seed| {
+        let (piece, answer) = seed.split_first().unwrap();
+        let mut cutter = Cutter::default();
+        let pieces = answer.chunks(usize::from(*piece)).map(Bytes::copy_from_slice);
+        let kept: Vec<u8> = pieces.flat_map(|piece| cutter.cut(piece)).collect();
+        serde_json::Deserializer::from_slice(&kept).into_iter::<Value>().all(|document| document.is_ok())
     });
 }
