@@ -53,9 +53,11 @@ impl Recurrence {
 
     /// Five fields, or one of `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
     pub fn cron(pattern: &str, zone: Option<&str>) -> Result<Self, InvalidSchedule> {
+        let shown = crate::printable::line(pattern, 100);
+        // The parser's message may quote the whole pattern.
         let named = |problem: String| InvalidSchedule::Cron {
-            pattern: crate::printable::line(pattern, 100),
-            problem,
+            pattern: shown.clone(),
+            problem: crate::printable::line(&problem, 200),
         };
         if !pattern.starts_with('@') && pattern.split_whitespace().count() != 5 {
             return Err(named(format!("{} fields", pattern.split_whitespace().count())));
@@ -71,7 +73,7 @@ impl Recurrence {
             }
             None => chrono_tz::UTC,
         };
-        let never = InvalidSchedule::Never { pattern: pattern.to_owned() };
+        let never = InvalidSchedule::Never { pattern: shown.clone() };
         // A fixed day is as good as any: the question is whether there is a next time at all (30 February has none).
         let anchor = DateTime::<Utc>::UNIX_EPOCH.with_timezone(&zone);
         cron.find_next_occurrence(&anchor, false).map_err(|_| never)?;
@@ -81,10 +83,13 @@ impl Recurrence {
     fn after(&self, time: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match self {
             Self::Every(interval) => time.checked_add_signed(*interval),
-            Self::Cron { pattern, zone } => pattern
-                .find_next_occurrence(&time.with_timezone(zone), false)
-                .ok()
-                .map(|next| next.with_timezone(&Utc)),
+            Self::Cron { pattern, zone } => {
+                // On the first and the last day of the calendar some zones have no local time, and asking for it panics.
+                let day = TimeDelta::days(1);
+                time.checked_sub_signed(day).and(time.checked_add_signed(day))?;
+                let next = pattern.find_next_occurrence(&time.with_timezone(zone), false).ok()?;
+                Some(next.with_timezone(&Utc))
+            }
         }
     }
 }
@@ -108,7 +113,9 @@ impl Schedule {
             // Intervals keep the place that their first run has.
             (Recurrence::Every(interval), Some(last)) => last.checked_add_signed(*interval),
             (Recurrence::Cron { .. }, None) => self.occurrence(created, offset),
-            (Recurrence::Cron { .. }, Some(last)) => self.occurrence(last - offset, offset),
+            (Recurrence::Cron { .. }, Some(last)) => {
+                last.checked_sub_signed(offset).and_then(|last| self.occurrence(last, offset))
+            }
         };
         let Some(awaited) = awaited else { return Due { now: false, next: None } };
         if now < awaited {
@@ -168,6 +175,21 @@ mod tests {
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
+    }
+
+    /// Where the last run stands, somebody may have written any time.
+    #[test]
+    fn the_ends_of_the_calendar_have_no_next_run() {
+        for zone in ["Europe/Berlin", "America/Lima"] {
+            let schedule = Schedule {
+                jitter: TimeDelta::hours(1),
+                ..schedule(Recurrence::cron("0 3 * * *", Some(zone)).unwrap())
+            };
+            for last in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+                let now = at("2026-01-01T00:00:00Z");
+                assert_eq!(schedule.due(Some(last), now, "p", now), Due { now: false, next: None });
+            }
+        }
     }
 
     fn schedule(recurrence: Recurrence) -> Schedule {

@@ -39,11 +39,12 @@ fn names() {
 fn times() {
     let now = DateTime::UNIX_EPOCH;
     seeds("schedule", |text| {
-        let (pattern, zone) =
-            text.split_once('\n').map_or((text, None), |(pattern, zone)| (pattern, Some(zone)));
+        let mut lines = text.splitn(3, '\n');
+        let (pattern, zone) = (lines.next().unwrap(), lines.next());
+        let last = lines.next().and_then(|last| last.parse().ok());
         Recurrence::cron(pattern, zone).is_ok_and(|recurrence| {
             let schedule = Schedule { recurrence, jitter: TimeDelta::zero(), starting_deadline: None };
-            schedule.due(None, now, "seed", now).next.is_some_and(|next| next > now)
+            schedule.due(last, now, "seed", now).next.is_some_and(|next| next > now)
         })
     });
     seeds("hold", |text| Hold::parse(text, now).is_ok_and(|hold| hold.is_some()));

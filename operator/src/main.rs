@@ -15,6 +15,7 @@ use breakwater_operator::{
         events::Events,
         health,
         lease::{self, Leadership},
+        nesting,
         runner::WATCH_TIMEOUT,
         shutdown::{self, GRACE, Tasks},
         tls,
@@ -25,7 +26,9 @@ use breakwater_operator::{
     workloads::Workloads,
 };
 use clap::Parser;
+use kube::client::ClientBuilder;
 use tokio::sync::{oneshot, watch};
+use tower::util::MapResponseLayer;
 use tracing_subscriber::EnvFilter;
 
 /// The Breakwater operator: judges what runs in a cluster, and acts on it where it was told to.
@@ -174,5 +177,6 @@ async fn client() -> anyhow::Result<kube::Client> {
     config.headers.push((axum::http::header::USER_AGENT, axum::http::HeaderValue::from_static(agent)));
     config.read_timeout = Some(Duration::from_secs(u64::from(WATCH_TIMEOUT) + 30));
     config.reset_reader_on_write = true;
-    kube::Client::try_from(config).context("making a client of the API server")
+    let client = ClientBuilder::try_from(config).context("making a client of the API server")?;
+    Ok(client.with_layer(&MapResponseLayer::new(nesting::cut)).build())
 }

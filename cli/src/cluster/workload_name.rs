@@ -36,6 +36,7 @@ impl FromStr for WorkloadName {
 #[cfg(test)]
 mod tests {
     use breakwater_core::workload::WorkloadKind;
+    use proptest::prelude::*;
 
     use super::WorkloadName;
 
@@ -46,5 +47,18 @@ mod tests {
         assert_eq!(of("sts/db"), Ok((WorkloadKind::StatefulSet, "db".to_owned())));
         assert_eq!(of("deployment.apps/web"), Ok((WorkloadKind::Deployment, "web".to_owned())));
         assert!(of("service/web").is_err() && of("deploy/").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_is_read_the_same_in_full(
+            kind in "((Pods|cj[.]batch|sts[.]apps|rs|[a-z.]{0,12})/)?",
+            name in ".{0,20}",
+        ) {
+            if let Ok(read) = format!("{kind}{name}").parse::<WorkloadName>() {
+                prop_assert!(!read.name.is_empty() && !read.name.contains('/'));
+                prop_assert_eq!(format!("{}/{}", read.kind.as_str(), read.name).parse(), Ok(read));
+            }
+        }
     }
 }

@@ -195,6 +195,7 @@ fn ecosystem(title: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -243,6 +244,41 @@ mod tests {
         ] {
             let said = titles(&manifest, chosen).unwrap_err();
             assert!(said.contains(words), "{said}");
+        }
+    }
+
+    fn title() -> impl Strategy<Value = String> {
+        (
+            prop_oneof!["(\\./)?[a-zA-Z]{0,4}/?", ".{0,120}"],
+            prop_oneof![Just(".zip"), Just(".json"), Just("")],
+        )
+            .prop_map(|(name, suffix)| format!("{name}{suffix}"))
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_registry_says_is_bounded_and_printable(
+            layers in proptest::collection::vec((title(), prop_oneof![Just(7), any::<u64>()]), 0..8),
+            keys in proptest::collection::btree_map(".{0,9}", ".{0,9}", 0..3),
+            odd in prop_oneof![Just("digest"), Just("size"), Just("annotations"), Just("none")],
+            value in ".{0,300}",
+        ) {
+            let layers: Vec<_> = layers.iter().map(|(title, size)| (title.as_str(), *size)).collect();
+            let good: serde_json::Value = serde_json::from_slice(&manifest(&layers)).unwrap();
+            let mut other = good.clone();
+            for layer in other["layers"].as_array_mut().unwrap() {
+                layer["annotations"]["more"] = json!(keys);
+                layer[odd] = value.clone().into();
+            }
+            for manifest in [good.to_string(), other.to_string(), value.clone()] {
+                match record_files(manifest.as_bytes(), &[]) {
+                    Ok(files) => for file in files {
+                        prop_assert!(file.size <= MAX_FILE);
+                        prop_assert_eq!(printable::line(&file.title, MAX_TITLE), file.title);
+                    }
+                    Err(said) => prop_assert_eq!(printable::line(&said, 400), said),
+                }
+            }
         }
     }
 }

@@ -67,6 +67,8 @@ impl FromStr for SourceLocation {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{FileLocation, SourceLocation};
 
     #[test]
@@ -86,5 +88,29 @@ mod tests {
         let file = "https://mirror/epss.csv.gz?day=1";
         assert_eq!(file.parse(), Ok(FileLocation::Url(file.parse().unwrap())));
         assert_eq!("file:kev.json".parse(), Ok(FileLocation::Path("kev.json".into())));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_is_read_the_same_again(
+            scheme in prop_oneof![Just(""), Just("file:"), Just("oci://"), Just("http:"), Just("https://")],
+            rest in prop_oneof!["[a-z0-9:/.?#@%\\[\\] -]{0,40}", ".{0,40}"],
+        ) {
+            let text = format!("{scheme}{rest}");
+            match text.parse() {
+                Ok(SourceLocation::Url(url)) => {
+                    let is_joined_below = url.path().ends_with('/') || url.path().ends_with(".zip");
+                    prop_assert!(is_joined_below && url.query().is_none() && url.fragment().is_none());
+                    prop_assert_eq!(url.as_str().parse(), Ok(SourceLocation::Url(url.clone())));
+                }
+                Ok(SourceLocation::Artifact(reference)) => {
+                    prop_assert_eq!(format!("oci://{reference}").parse(), Ok(SourceLocation::Artifact(reference)));
+                }
+                Ok(SourceLocation::Path(_)) | Err(_) => {}
+            }
+            if let Ok(FileLocation::Url(url)) = text.parse() {
+                prop_assert_eq!(url.as_str().parse(), Ok(FileLocation::Url(url.clone())));
+            }
+        }
     }
 }

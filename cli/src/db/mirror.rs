@@ -270,3 +270,29 @@ fn is_name(name: &str) -> bool {
         && name.starts_with(|first: char| first.is_ascii_alphanumeric())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" .:-_".contains(&byte))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Component, Path};
+
+    use proptest::prelude::*;
+    use url::Url;
+
+    use super::is_name;
+
+    proptest! {
+        #[test]
+        fn a_name_is_one_directory_and_stays_below_the_base(
+            name in prop_oneof!["[a-zA-Z0-9 .:_/%?#\\\\-]{0,70}", ".{0,20}"],
+        ) {
+            if is_name(&name) {
+                let parts: Vec<_> = Path::new(&name).components().collect();
+                prop_assert_eq!(parts, [Component::Normal(name.as_ref())]);
+                let base: Url = "https://mirror.example.com/osv/".parse().unwrap();
+                let joined = base.join(&format!("./{name}/all.zip")).unwrap();
+                let below = joined.as_str().strip_prefix(base.as_str()).unwrap();
+                prop_assert_eq!(below.replace("%20", " "), format!("{name}/all.zip"));
+            }
+        }
+    }
+}

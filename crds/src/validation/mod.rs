@@ -29,6 +29,9 @@ use serde_json::Value;
 
 use report::Report;
 
+/// The longest message of a parser that is shown, in characters.
+const MAX_MESSAGE: usize = 300;
+
 /// Reads an object as strictly as `kubectl` does: the shape, and no unknown field. For the command line and for tests; the operator
 /// reads leniently, through [`kube::Api`].
 ///
@@ -46,7 +49,9 @@ pub fn read<K: Resource<DynamicType = ()> + DeserializeOwned>(object: &Value) ->
         Ok(read) => report.finish(Some(read)),
         Err(error) => {
             if report.is_empty() {
-                report.say("", Fault::Unreadable(error.to_string()));
+                // A parser's message may quote what came.
+                let said = breakwater_core::printable::line(&error.to_string(), MAX_MESSAGE);
+                report.say("", Fault::Unreadable(said));
             }
             report.finish(None)
         }

@@ -14,6 +14,9 @@ use serde_json::Value;
 use super::{problem::Fault, report::Report};
 use crate::definition;
 
+/// The longest name of a field that is shown, in characters.
+const MAX_NAME: usize = 80;
+
 /// A schema with its patterns compiled.
 #[derive(Debug)]
 struct Shape {
@@ -201,7 +204,11 @@ impl Shape {
     }
 
     fn check_fields(&self, path: &str, fields: &serde_json::Map<String, Value>, report: &mut Report) {
-        let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        // Names of fields that there are not, and keys of maps, are whatever somebody wrote.
+        let below = |name: &str| {
+            let name = breakwater_core::printable::line(name, MAX_NAME);
+            if path.is_empty() { name } else { format!("{path}.{name}") }
+        };
         for name in self.required.iter().filter(|name| !fields.contains_key(*name)) {
             report.say(below(name), Fault::Missing);
         }

@@ -14,8 +14,12 @@ const MAX_MESSAGE: usize = 256;
 /// The longest `Retry-After` believed: one day.
 const MAX_RETRY_AFTER: u32 = 86_400;
 
-/// The listing as it is recorded: bounded and printable.
-pub(super) fn accept(question: &Question, mut listing: Listing) -> Result<Listing, Refusal> {
+/// The listing as it is recorded: within the question, bounded and printable.
+///
+/// # Errors
+/// [`Refusal::NotAsked`] for an image that the question does not select, [`Refusal::TooLarge`] above [`MAX_LISTING`] bytes as JSON,
+/// [`Refusal::Malformed`] for more than was asked for, or anything twice.
+pub fn accept(question: &Question, mut listing: Listing) -> Result<Listing, Refusal> {
     if question.repositories.is_empty() {
         return Err(Refusal::NotAsked("repositories".into()));
     }

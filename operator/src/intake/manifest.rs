@@ -104,7 +104,7 @@ impl RawPlatform {
 }
 
 fn json<T: serde::de::DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, Refusal> {
-    serde_json::from_slice(bytes).map_err(|e| Refusal::Malformed(format!("the {what} cannot be read: {e}")))
+    serde_json::from_slice(bytes).map_err(|error| Refusal::unreadable(what, &error))
 }
 
 #[cfg(test)]

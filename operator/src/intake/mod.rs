@@ -6,12 +6,12 @@
 mod access;
 #[cfg(test)]
 pub(crate) mod fixtures;
-mod listing;
+pub mod listing;
 mod manifest;
-mod offer;
-mod outcome;
-mod posted;
-pub(crate) mod record;
+pub mod offer;
+pub mod outcome;
+pub mod posted;
+pub mod record;
 mod refusal;
 mod server;
 #[cfg(test)]
@@ -152,7 +152,7 @@ impl Intake {
         if asked.question.repositories.is_empty() {
             return Err(Refusal::NotAsked("tags".into()));
         }
-        offer::is_asked(&asked, &image)?;
+        offer::is_asked(&asked.images, &image)?;
         if record::ended(&job, &image).is_some() {
             return Ok(Json(TagAnswer { current: true }));
         }
@@ -202,7 +202,7 @@ impl Intake {
         let (asked, mut job) = self.authorise(request.headers()).await?;
         let _permit = self.large_bodies.acquire().await.map_err(|_| Refusal::Busy)?;
         let offer: Offer = json(&body(request, MAX_OFFER).await?)?;
-        let accepted = offer::accept(&asked, &offer)?;
+        let accepted = offer::accept(&asked.question, &asked.images, &offer)?;
         if let Some((index, resolution)) = &accepted.resolution {
             let document = serde_json::to_vec(resolution).map_err(|e| Refusal::Malformed(e.to_string()))?;
             self.store.put(&Key::Resolution(index.clone()), &document).await?;
@@ -240,7 +240,7 @@ impl Intake {
         let body = body(request, MAX_INVENTORY).await?;
         let accepted = tokio::task::spawn_blocking(move || {
             let posted = posted::read(&body)?;
-            offer::is_asked(&asked, &posted.image)?;
+            offer::is_asked(&asked.images, &posted.image)?;
             let offered = record::offered(&job, &posted.image);
             let offered = offered.ok_or_else(|| Refusal::NotOffered(posted.image.to_string()))?;
             let inventory = posted::accept(&offered, posted)?;
@@ -260,7 +260,7 @@ impl Intake {
     async fn outcome(&self, request: Request<Body>) -> Result<Json<()>, Refusal> {
         let (asked, job) = self.authorise(request.headers()).await?;
         let outcome: Outcome = json(&body(request, MAX_WORD).await?)?;
-        offer::is_asked(&asked, &outcome.image)?;
+        offer::is_asked(&asked.images, &outcome.image)?;
         if record::ended(&job, &outcome.image).is_some() {
             return Ok(Json(()));
         }
@@ -391,5 +391,5 @@ async fn body(request: Request<Body>, limit: usize) -> Result<Bytes, Refusal> {
 }
 
 fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(|e| Refusal::Malformed(format!("the body cannot be read: {e}")))
+    serde_json::from_slice(body).map_err(|error| Refusal::unreadable("body", &error))
 }

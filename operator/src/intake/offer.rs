@@ -2,30 +2,40 @@
 
 use breakwater_core::{
     Digest, ImageReference,
-    scan::{MAX_MANIFEST, Offer},
+    scan::{MAX_MANIFEST, Offer, Question},
 };
 
 use super::{
     Refusal,
-    access::Asked,
     manifest::{Index, Manifest},
     record::{Offered, OfferedManifest},
 };
 use crate::store::Resolution;
 
+/// The most indexes within an index: each is looked for among all that the others list. Scan pods stop much earlier.
+const MAX_NESTED: usize = 100;
+
 /// An offer whose bytes are what they claim to be.
 #[derive(Debug, PartialEq)]
-pub(super) struct Accepted {
-    pub(super) offered: Offered,
+pub struct Accepted {
+    pub offered: Offered,
     /// What the index resolves to, all its platforms.
-    pub(super) resolution: Option<(Digest, Resolution)>,
+    pub resolution: Option<(Digest, Resolution)>,
 }
 
-pub(super) fn accept(asked: &Asked, offer: &Offer) -> Result<Accepted, Refusal> {
-    is_asked(asked, &offer.image)?;
-    let question = &asked.question;
-    if offer.manifests.len() > question.platforms.len() {
-        return Err(Refusal::Malformed("more manifests than platforms were asked for".into()));
+/// What an offer comes to that a Job makes which was asked `question` and is asked about `images`.
+///
+/// # Errors
+/// [`Refusal::NotAsked`] for another image, [`Refusal::DigestMismatch`] for bytes that are not those that were asked for or that the
+/// index names, [`Refusal::TooLarge`] and [`Refusal::Malformed`] for all that is out of bounds or cannot be read.
+pub fn accept(question: &Question, images: &[ImageReference], offer: &Offer) -> Result<Accepted, Refusal> {
+    is_asked(images, &offer.image)?;
+    // Each manifest and each absence answers for a platform of its own, and each is recorded.
+    if offer.manifests.len().saturating_add(offer.absent.len()) > question.platforms.len() {
+        return Err(Refusal::Malformed("more manifests and absences than platforms were asked for".into()));
+    }
+    if offer.nested.len() > MAX_NESTED {
+        return Err(Refusal::Malformed(format!("more than {MAX_NESTED} indexes within the index")));
     }
     let indexes = offer.index.iter().chain(offer.nested.iter().map(|nested| &nested.bytes));
     let bodies = offer.manifests.iter().map(|manifest| &manifest.bytes).chain(indexes);
@@ -76,8 +86,8 @@ pub(super) fn accept(asked: &Asked, offer: &Offer) -> Result<Accepted, Refusal> 
     })
 }
 
-pub(super) fn is_asked(asked: &Asked, image: &ImageReference) -> Result<(), Refusal> {
-    asked.images.contains(image).then_some(()).ok_or_else(|| Refusal::NotAsked(image.to_string()))
+pub(super) fn is_asked(images: &[ImageReference], image: &ImageReference) -> Result<(), Refusal> {
+    images.contains(image).then_some(()).ok_or_else(|| Refusal::NotAsked(image.to_string()))
 }
 
 /// A reference with a digest is answered by the bytes with this digest.
@@ -92,10 +102,17 @@ fn is_what_was_asked(image: &ImageReference, top: Option<&Digest>) -> Result<(),
 
 #[cfg(test)]
 mod tests {
-    use breakwater_core::Platform;
+    use breakwater_core::{Platform, scan::OfferedIndex};
 
     use super::*;
-    use crate::intake::fixtures::{self, config_of, index_of, manifest};
+    use crate::intake::{
+        access::Asked,
+        fixtures::{self, config_of, index_of, manifest},
+    };
+
+    fn accept(asked: &Asked, offer: &Offer) -> Result<Accepted, Refusal> {
+        super::accept(&asked.question, &asked.images, offer)
+    }
 
     fn reason(asked: &Asked, offer: &Offer) -> &'static str {
         accept(asked, offer).unwrap_err().reason()
@@ -131,6 +148,9 @@ mod tests {
         assert_eq!(reason(&asked, &another_platform), "Malformed");
         let absent = Offer { absent: vec![Platform::linux("s390x")], ..fixtures::offer(&bytes) };
         assert_eq!(reason(&asked, &absent), "Malformed");
+        let again_and_again =
+            Offer { absent: vec![Platform::linux("arm64"); 1_000], ..fixtures::offer(&bytes) };
+        assert_eq!(reason(&asked, &again_and_again), "Malformed");
     }
 
     #[test]
@@ -156,9 +176,20 @@ mod tests {
     #[test]
     fn bytes_that_are_no_manifest_or_too_many_are_refused() {
         let asked = fixtures::asked();
+        let within = index_of(&[]);
+        let index = index_of(&[(&Platform::linux("s390x"), &Digest::of(&within))]);
+        let crowd = |count| Offer {
+            index: Some(index.clone()),
+            nested: vec![OfferedIndex { bytes: within.clone() }; count],
+            manifests: vec![],
+            ..fixtures::offer(b"")
+        };
+        assert!(accept(&asked, &crowd(MAX_NESTED)).is_ok());
+        assert_eq!(reason(&asked, &crowd(MAX_NESTED + 1)), "Malformed");
         assert_eq!(reason(&asked, &fixtures::offer(b"<html>")), "Malformed");
         assert_eq!(reason(&asked, &fixtures::offer(&vec![b' '; MAX_MANIFEST + 1])), "TooLarge");
         let mut twice = fixtures::offer(&manifest("app"));
+        twice.absent.clear();
         twice.manifests.push(twice.manifests[0].clone());
         assert_eq!(reason(&asked, &twice), "Malformed");
     }

@@ -16,8 +16,9 @@ pub(super) const MAX_MESSAGE_OF_MANY: usize = 100;
 /// The longest `Retry-After` believed: one day.
 const MAX_RETRY_AFTER: u32 = 86_400;
 
-/// The outcome as it is recorded: bounded and printable, for a scan pod reads hostile bytes.
-pub(super) fn record(outcome: Outcome, images: usize, scanned: Option<Scanned>, now: DateTime<Utc>) -> Ended {
+/// The outcome of one of `images` as it is recorded: bounded and printable, for a scan pod reads hostile bytes.
+#[must_use]
+pub fn record(outcome: Outcome, images: usize, scanned: Option<Scanned>, now: DateTime<Utc>) -> Ended {
     let longest = if images > 1 { MAX_MESSAGE_OF_MANY } else { MAX_MESSAGE };
     let failure = outcome.failure.map(|failure| ScanFailure {
         message: printable::line(&failure.message, longest),

@@ -17,7 +17,11 @@ const MAX_COMMAS: usize = 1_500_000;
 const MAX_SMALL_LIST: usize = 1_000;
 
 /// Reads the body: a zstd frame of at most [`MAX_INVENTORY`] bytes of JSON.
-pub(super) fn read(body: &[u8]) -> Result<PostedInventory, Refusal> {
+///
+/// # Errors
+/// [`Refusal::TooLarge`] if the frame says that it is larger, [`Refusal::Malformed`] if it is without saying so, has more entries than
+/// any inventory, or is none.
+pub fn read(body: &[u8]) -> Result<PostedInventory, Refusal> {
     let size = zstd::zstd_safe::get_frame_content_size(body).ok().flatten();
     if size.is_some_and(|size| size > MAX_INVENTORY as u64) {
         return Err(Refusal::TooLarge(MAX_INVENTORY));
@@ -27,16 +31,18 @@ pub(super) fn read(body: &[u8]) -> Result<PostedInventory, Refusal> {
     if count(b',', &json) > MAX_COMMAS {
         return Err(Refusal::Malformed("the inventory has too many entries".into()));
     }
-    serde_json::from_slice(&json)
-        .map_err(|e| Refusal::Malformed(format!("the inventory cannot be read: {e}")))
+    serde_json::from_slice(&json).map_err(|error| Refusal::unreadable("inventory", &error))
 }
 
 fn count(byte: u8, bytes: &[u8]) -> usize {
     bytes.iter().filter(|b| **b == byte).count()
 }
 
-/// The inventory, clean, if this Job may post it.
-pub(super) fn accept(offered: &Offered, posted: PostedInventory) -> Result<Inventory, Refusal> {
+/// The inventory, clean, if a Job that offered `offered` may post it: every string in it is one printable line.
+///
+/// # Errors
+/// [`Refusal::NotOffered`] if it is about anything else, [`Refusal::SchemaUnsupported`], and [`Refusal::Malformed`] for too long lists.
+pub fn accept(offered: &Offered, posted: PostedInventory) -> Result<Inventory, Refusal> {
     let PostedInventory { image, mut inventory } = posted;
     let about = &inventory.image;
     let offered = offered.manifests.iter().find(|manifest| manifest.digest == about.digest);
@@ -87,7 +93,22 @@ fn clean(inventory: &mut Inventory) {
             *text = clean;
         }
     };
-    for package in &mut inventory.packages {
+    // Taken apart without `..`: a new list of strings cannot be forgotten.
+    let Inventory {
+        schema_version: _,
+        image: _,
+        scanner,
+        os,
+        base,
+        layers,
+        packages,
+        software,
+        files,
+        secrets,
+        config,
+        unanalysed,
+    } = inventory;
+    for package in packages {
         [
             &mut package.name,
             &mut package.version,
@@ -103,24 +124,26 @@ fn clean(inventory: &mut Inventory) {
             [&mut source.name, &mut source.version].into_iter().for_each(line);
         }
     }
-    for software in &mut inventory.software {
+    for software in software {
         [&mut software.name, &mut software.path].into_iter().for_each(line);
     }
-    for secret in &mut inventory.secrets {
+    for secret in secrets {
         [&mut secret.rule, &mut secret.path, &mut secret.fingerprint].into_iter().for_each(line);
     }
-    for file in &mut inventory.files {
+    for file in files {
         [&mut file.path, &mut file.detail].into_iter().for_each(line);
     }
-    for entry in &mut inventory.unanalysed {
+    for entry in unanalysed {
         [&mut entry.path, &mut entry.reason].into_iter().for_each(line);
     }
-    inventory.layers.iter_mut().for_each(|layer| line(&mut layer.created_by));
-    if let Some(os) = &mut inventory.os {
+    layers.iter_mut().for_each(|layer| line(&mut layer.created_by));
+    if let Some(base) = base {
+        line(&mut base.name);
+    }
+    if let Some(os) = os {
         [&mut os.id, &mut os.version, &mut os.name].into_iter().for_each(line);
     }
-    [&mut inventory.scanner.name, &mut inventory.scanner.version].into_iter().for_each(line);
-    let config = &mut inventory.config;
+    [&mut scanner.name, &mut scanner.version].into_iter().for_each(line);
     line(&mut config.user);
     for list in [
         &mut config.env,
@@ -140,6 +163,8 @@ fn clean(inventory: &mut Inventory) {
 
 #[cfg(test)]
 mod tests {
+    use breakwater_core::inventory::BaseImage;
+
     use super::*;
     use crate::intake::fixtures;
 
@@ -170,8 +195,11 @@ mod tests {
         let mut posted = fixtures::posted("app");
         posted.inventory.packages = vec![fixtures::package("a\x1b[2Jb")];
         posted.inventory.config.labels.insert("k\n".into(), "v".repeat(5_000));
+        posted.inventory.base = Some(BaseImage { name: "\x1b".repeat(5_000), digest: None, layers: 0 });
         let inventory = accept(&fixtures::offered("app"), posted).unwrap();
         assert_eq!(inventory.packages[0].name, "a\u{fffd}[2Jb");
+        let base = inventory.base.unwrap().name;
+        assert!(base.chars().count() == MAX_TEXT && !base.contains('\x1b'));
         let (key, value) = inventory.config.labels.first_key_value().unwrap();
         assert_eq!((key.as_str(), value.chars().count()), ("k\u{fffd}", MAX_TEXT));
     }
@@ -186,5 +214,12 @@ mod tests {
             assert_eq!(read(&bad).unwrap_err().reason(), "Malformed");
         }
         assert_eq!(read(&frame(&vec![b' '; MAX_INVENTORY + 1])).unwrap_err().reason(), "TooLarge");
+    }
+
+    #[test]
+    fn what_is_said_of_a_body_does_not_repeat_it() {
+        let body = format!("{{\"\\u001b{}\": 1}}", "x".repeat(100_000));
+        let said = read(&zstd::bulk::compress(body.as_bytes(), 1).unwrap()).unwrap_err().to_string();
+        assert!(said.len() < 500 && !said.contains('\x1b'), "{said}");
     }
 }

@@ -81,7 +81,7 @@ const LISTING: &str = "listing.breakwater.dev/images";
 
 /// What the Job found in the repositories it was asked about; `None` before it said so.
 #[must_use]
-pub(crate) fn listing(job: &Job) -> Option<Listing> {
+pub fn listing(job: &Job) -> Option<Listing> {
     read(job, LISTING)
 }
 
@@ -95,35 +95,39 @@ pub(crate) fn images(job: &Job, question: &Question) -> Vec<ImageReference> {
 }
 
 /// The patch that records a listing, at most [`breakwater_core::scan::MAX_LISTING`] bytes.
-pub(crate) fn listing_patch(listing: &Listing) -> Value {
+#[must_use]
+pub fn listing_patch(listing: &Listing) -> Value {
     patch(LISTING.to_owned(), listing)
 }
 
 /// What the Job offered for `image`.
 #[must_use]
-pub(crate) fn offered(job: &Job, image: &ImageReference) -> Option<Offered> {
+pub fn offered(job: &Job, image: &ImageReference) -> Option<Offered> {
     read(job, &offer_key(image))
 }
 
 /// How the scan of `image` ended in this Job.
 #[must_use]
-pub(crate) fn ended(job: &Job, image: &ImageReference) -> Option<Ended> {
+pub fn ended(job: &Job, image: &ImageReference) -> Option<Ended> {
     read(job, &outcome_key(image))
 }
 
 /// The patch that records an offer: a few hundred bytes per platform.
-pub(crate) fn offer_patch(image: &ImageReference, offered: &Offered) -> Value {
+#[must_use]
+pub fn offer_patch(image: &ImageReference, offered: &Offered) -> Value {
     patch(offer_key(image), offered)
 }
 
 /// The patch that records an outcome in place of the offer.
-pub(crate) fn outcome_patch(image: &ImageReference, ended: &Ended) -> Value {
+#[must_use]
+pub fn outcome_patch(image: &ImageReference, ended: &Ended) -> Value {
     let text = serde_json::to_string(ended).unwrap_or_default();
     json!({"metadata": {"annotations": {outcome_key(image): text, offer_key(image): null}}})
 }
 
 /// Manifests that other images of the Job are being read for.
-pub(crate) fn in_work(job: &Job, but: &ImageReference) -> BTreeSet<Digest> {
+#[must_use]
+pub fn in_work(job: &Job, but: &ImageReference) -> BTreeSet<Digest> {
     let own = offer_key(but);
     let others = job.annotations().iter().filter(|(key, _)| key.starts_with(OFFER) && **key != own);
     let offered = others.filter_map(|(_, text)| serde_json::from_str::<Offered>(text).ok());

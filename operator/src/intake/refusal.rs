@@ -3,6 +3,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use breakwater_core::printable;
 use serde::Serialize;
 
 /// Why intake does not take something. The variant's name is the reason in the answer, the log and the metric.
@@ -56,7 +57,16 @@ struct Body<'a> {
     message: String,
 }
 
+/// The longest message of a parser that is passed on, in characters.
+const MAX_MESSAGE: usize = 300;
+
 impl Refusal {
+    /// What cannot be read as JSON. A parser's message may quote what came, all of it; and this one is logged.
+    pub(super) fn unreadable(what: &str, error: &serde_json::Error) -> Self {
+        let said = printable::line(&error.to_string(), MAX_MESSAGE);
+        Self::Malformed(format!("the {what} cannot be read: {said}"))
+    }
+
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {

@@ -9,6 +9,7 @@ pub mod events;
 pub mod health;
 pub mod lease;
 pub mod metrics;
+pub mod nesting;
 pub mod runner;
 pub mod shutdown;
 pub mod tls;

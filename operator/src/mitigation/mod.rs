@@ -10,7 +10,7 @@ mod board;
 mod error;
 mod executor;
 mod live;
-mod records;
+pub mod records;
 #[cfg(test)]
 mod tests;
 

@@ -137,33 +137,19 @@ impl Records {
             self.breaker_version = None;
             return Ok(());
         };
-        let data = object.data.unwrap_or_default();
-        let mut fields = serde_json::Map::new();
-        for (key, value) in data {
-            fields.insert(key, value.into());
-        }
-        self.breaker = serde_json::from_value(fields.into())
-            .map_err(|source| MitigationError::RecordMalformed { name: BREAKER.into(), source })?;
+        self.breaker = read_breaker(object.data.unwrap_or_default())?;
         self.breaker_version = object.metadata.resource_version;
         Ok(())
     }
 
     pub(super) async fn save_breaker(&mut self, breaker: Breaker) -> Result<(), MitigationError> {
-        let malformed = |source| MitigationError::RecordMalformed { name: BREAKER.into(), source };
-        let mut data = BTreeMap::new();
-        if let serde_json::Value::Object(fields) = serde_json::to_value(&breaker).map_err(malformed)? {
-            for (key, value) in fields {
-                data.insert(key, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-            }
-        }
-        debug_assert!(data.contains_key(STATE));
         let object = ConfigMap {
             metadata: ObjectMeta {
                 name: Some(BREAKER.into()),
                 resource_version: self.breaker_version.clone(),
                 ..ObjectMeta::default()
             },
-            data: Some(data),
+            data: Some(write_breaker(&breaker)?),
             ..ConfigMap::default()
         };
         let stored = if self.breaker_version.is_none() {
@@ -177,7 +163,41 @@ impl Records {
     }
 }
 
-fn write(case: &Case, name: &str, resource_version: Option<String>) -> Result<ConfigMap, MitigationError> {
+/// The breaker that a ConfigMap's `data` holds. A person may have written it.
+///
+/// # Errors
+/// [`MitigationError::RecordMalformed`].
+pub fn read_breaker(data: BTreeMap<String, String>) -> Result<Breaker, MitigationError> {
+    let fields: serde_json::Map<_, _> = data.into_iter().map(|(key, value)| (key, value.into())).collect();
+    serde_json::from_value(fields.into())
+        .map_err(|source| MitigationError::RecordMalformed { name: BREAKER.into(), source })
+}
+
+/// The `data` that [`read_breaker`] reads.
+///
+/// # Errors
+/// [`MitigationError::RecordMalformed`] if it cannot be written as JSON.
+pub fn write_breaker(breaker: &Breaker) -> Result<BTreeMap<String, String>, MitigationError> {
+    let malformed = |source| MitigationError::RecordMalformed { name: BREAKER.into(), source };
+    let mut data = BTreeMap::new();
+    if let serde_json::Value::Object(fields) = serde_json::to_value(breaker).map_err(malformed)? {
+        for (key, value) in fields {
+            data.insert(key, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        }
+    }
+    debug_assert!(data.contains_key(STATE));
+    Ok(data)
+}
+
+/// The ConfigMap that holds `case`, to be written over the version that was read, if there is one.
+///
+/// # Errors
+/// [`MitigationError::RecordMalformed`] if it cannot be written as JSON.
+pub fn write(
+    case: &Case,
+    name: &str,
+    resource_version: Option<String>,
+) -> Result<ConfigMap, MitigationError> {
     let record = serde_json::to_string(case)
         .map_err(|source| MitigationError::RecordMalformed { name: name.to_owned(), source })?;
     let holding = if case.holding().is_some() { "true" } else { "false" };
@@ -193,7 +213,11 @@ fn write(case: &Case, name: &str, resource_version: Option<String>) -> Result<Co
     })
 }
 
-fn read(object: ConfigMap) -> Result<(Case, Option<String>), MitigationError> {
+/// The case that a ConfigMap holds, and the version that was read.
+///
+/// # Errors
+/// [`MitigationError::RecordMalformed`], and [`MitigationError::RecordVersion`] for a later format.
+pub fn read(object: ConfigMap) -> Result<(Case, Option<String>), MitigationError> {
     let name = object.metadata.name.unwrap_or_default();
     let record = object.data.and_then(|mut data| data.remove(RECORD)).unwrap_or_default();
     let case: Case = serde_json::from_str(&record)

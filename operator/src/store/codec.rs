@@ -8,13 +8,20 @@ pub const MAX_DOCUMENT: usize = breakwater_core::inventory::MAX_INVENTORY;
 /// A good ratio for JSON at about 100 MB/s.
 const LEVEL: i32 = 6;
 
-pub(super) fn pack(key: &Key, content: &[u8]) -> Result<Vec<u8>, StoreError> {
+/// The frame that holds `content`.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if the compressor gives up.
+pub fn pack(key: &Key, content: &[u8]) -> Result<Vec<u8>, StoreError> {
     zstd::bulk::compress(content, LEVEL)
         .map_err(|e| StoreError::Damaged { key: key.clone(), reason: e.to_string() })
 }
 
-/// At most [`MAX_DOCUMENT`] bytes, whatever the frame claims.
-pub(super) fn unpack(key: &Key, packed: &[u8]) -> Result<Vec<u8>, StoreError> {
+/// What a frame holds: at most [`MAX_DOCUMENT`] bytes, whatever it claims.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if it is no frame, or a larger one.
+pub fn unpack(key: &Key, packed: &[u8]) -> Result<Vec<u8>, StoreError> {
     zstd::bulk::decompress(packed, MAX_DOCUMENT)
         .map_err(|e| StoreError::Damaged { key: key.clone(), reason: e.to_string() })
 }

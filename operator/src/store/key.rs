@@ -35,17 +35,20 @@ impl Room {
     }
 
     /// The key that [`Key::leaf`] was made from; `None` if it is none of ours.
-    pub(super) fn key(self, leaf: &str) -> Option<Key> {
+    #[must_use]
+    pub fn key(self, leaf: &str) -> Option<Key> {
         let (domain, hex) = match leaf.split_once('-') {
             Some((namespace, hex)) => (Domain::Namespace(namespace.to_owned()), hex),
             None => (Domain::Everyone, leaf),
         };
         let digest = format!("sha256:{hex}").parse().ok()?;
-        Some(match self {
-            Self::Inventory => Key::Inventory(domain, digest),
-            Self::Resolution => Key::Resolution(digest),
-            Self::History => Key::History(digest),
-        })
+        match (self, domain) {
+            (Self::Inventory, domain) => Some(Key::Inventory(domain, digest)),
+            (Self::Resolution, Domain::Everyone) => Some(Key::Resolution(digest)),
+            (Self::History, Domain::Everyone) => Some(Key::History(digest)),
+            // Only inventories are facts of a namespace.
+            (Self::Resolution | Self::History, Domain::Namespace(_)) => None,
+        }
     }
 }
 
@@ -60,8 +63,9 @@ impl Key {
         }
     }
 
-    /// The name within the room.
-    pub(super) fn leaf(&self) -> String {
+    /// The name within the room. [`Room::key`] leads back.
+    #[must_use]
+    pub fn leaf(&self) -> String {
         match self {
             Self::Inventory(Domain::Namespace(namespace), digest) => format!("{namespace}-{}", digest.hex()),
             Self::Inventory(Domain::Everyone, digest) | Self::Resolution(digest) | Self::History(digest) => {
@@ -112,5 +116,8 @@ mod tests {
         );
         assert_eq!(Key::Ledger("revision").object_name(), "bw-led-revision");
         assert_eq!(Room::Inventory.key("not-hex"), None);
+        let of_a_namespace = Key::Inventory(Domain::namespace("team"), digest).leaf();
+        assert_eq!(Room::Resolution.key(&of_a_namespace), None);
+        assert_eq!(Room::History.key(&of_a_namespace), None);
     }
 }

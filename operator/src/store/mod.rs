@@ -3,7 +3,7 @@
 //! Two places can hold it: ConfigMaps of the operator's namespace (nothing to install) and a directory (a PersistentVolumeClaim). A full
 //! store is an error with a name, never an eviction of what is in use.
 
-mod codec;
+pub mod codec;
 mod configmap;
 mod domain;
 #[cfg(test)]

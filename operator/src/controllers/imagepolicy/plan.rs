@@ -225,6 +225,8 @@ fn runs(policy: &Policy, facts: &Facts, past: &Past, now: DateTime<Utc>) -> Runs
     // A run that was begun, and whose beginning is not in the status yet, keeps its time.
     let mut begun: BTreeSet<DateTime<Utc>> = facts.scans.iter().filter_map(|scan| scan.due).collect();
     begun.retain(|due| last.is_none_or(|last| last < *due) && past.created <= *due && requested.is_none());
+    // Whoever may make ScanJobs may write any time on them. What has begun did so by now.
+    begun.retain(|due| *due <= now);
     let began = begun.first().copied().unwrap_or(now);
     let orders =
         policy.registries.iter().map(|source| Order::registry(policy, &source.name, &run, began)).collect();

@@ -322,6 +322,33 @@ fn with_registry() -> Value {
     })
 }
 
+fn registry_scan(name: &str, due: Option<DateTime<Utc>>, outcome: Outcome) -> Arc<Scan> {
+    Arc::new(Scan {
+        namespace: "shop".into(),
+        name: name.into(),
+        image: None,
+        platforms: vec![],
+        trigger: None,
+        policy: Some("strict".into()),
+        due,
+        outcome,
+        digests: vec![],
+    })
+}
+
+#[test]
+fn a_run_that_began_keeps_its_time_and_none_began_in_the_future() {
+    let policy = object(with_registry()).validate("breakwater-system").unwrap();
+    let began = |due| {
+        let mut facts = facts(vec![], vec![]);
+        facts.scans.push(registry_scan("a", Some(due), Outcome::Unfinished));
+        plan(&policy, &facts, &past(), at(9)).last_scan
+    };
+    assert_eq!(began(at(3)), Some(at(3)));
+    assert_eq!(began(at(10)), Some(at(9)));
+    assert_eq!(began(DateTime::<Utc>::MAX_UTC), Some(at(9)));
+}
+
 #[test]
 fn a_run_is_made_of_one_scan_for_each_registry_and_has_one_name_until_it_is_in_the_status() {
     let policy = object(with_registry()).validate("breakwater-system").unwrap();
@@ -373,19 +400,7 @@ fn a_suspended_policy_orders_nothing_and_says_so() {
 #[test]
 fn a_registry_is_reachable_until_the_newest_scan_says_otherwise() {
     let mut facts = facts(vec![], vec![]);
-    let scan = |name: &str, outcome| {
-        Arc::new(Scan {
-            namespace: "shop".into(),
-            name: name.into(),
-            image: None,
-            platforms: vec![],
-            trigger: None,
-            policy: Some("strict".into()),
-            due: None,
-            outcome,
-            digests: vec![],
-        })
-    };
+    let scan = |name: &str, outcome| registry_scan(name, None, outcome);
     let reachable = |facts: &Facts| {
         let status = status(&object(with_registry()), facts, &past(), at(0));
         of(&status, REGISTRY_REACHABLE).0.to_owned()

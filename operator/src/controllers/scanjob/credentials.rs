@@ -18,7 +18,7 @@ struct Document {
 /// A docker `config.json` with the entries of `hosts` alone; `None` if no secret has one. The first secret that names a key wins, as the
 /// kubelet does it. Fields that no registry needs are dropped.
 #[must_use]
-pub(super) fn config_for<'a>(
+pub fn config_for<'a>(
     secrets: impl IntoIterator<Item = &'a Secret>,
     hosts: &BTreeSet<&str>,
 ) -> Option<Vec<u8>> {

@@ -6,7 +6,7 @@
 mod answer;
 mod apply;
 mod asking;
-mod credentials;
+pub mod credentials;
 #[cfg(test)]
 mod fixtures;
 mod job;
