@@ -182,6 +182,36 @@ async fn killed_at_twenty_moments_it_converges_without_doing_anything_twice() {
     .await;
 }
 
+/// The API server takes JSON that is nested deeper than our parser goes, in a field for anything.
+#[tokio::test]
+async fn one_odd_policy_keeps_nobody_from_being_judged() {
+    let client = client().await;
+    with_namespace(&client, &[], |namespace| async move {
+        let client = super::support::client().await;
+        let template = format!("{}1{}", "{\"a\":".repeat(200), "}".repeat(200));
+        let odd = format!(
+            "{{\"apiVersion\":\"breakwater.dev/v1alpha1\",\"kind\":\"ImagePolicy\",\"metadata\":{{\"name\":\"odd\",\"namespace\":\"{namespace}\"}},\
+             \"spec\":{{\"rules\":{{\"image\":{{\"allowRootUser\":false}}}},\"postDeploy\":{{\"jobTemplate\":{template}}}}}}}"
+        );
+        let kubectl = |words: &'static [&'static str], input: String| async move {
+            let run = move || Cluster::new(Layout::from_environment()).kubectl().output_of(words.iter().copied(), &input);
+            tokio::task::spawn_blocking(run).await.expect("no panic")
+        };
+        kubectl(&["create", "-f", "-"], odd.clone()).await.expect("the API server takes it");
+        // It lists all policies anew.
+        crash(&client, None).await;
+        let rules = json!({"rules": {"image": {"allowRootUser": false}}});
+        image_policy(&client, &namespace, "other", rules).await;
+        eventually("the other one is read", Duration::from_secs(90), || async {
+            let policy: ImagePolicy = now(&client, &namespace, "other").await;
+            condition(&policy, "Ready").filter(|(status, _)| status != "Unknown").ok_or(policy.status)
+        })
+        .await;
+        kubectl(&["delete", "--wait=false", "-f", "-"], odd).await.expect("it can be deleted");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn of_two_replicas_one_acts_and_the_other_takes_over() {
     let client = client().await;

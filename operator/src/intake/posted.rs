@@ -2,7 +2,7 @@
 
 use breakwater_core::{
     Inventory,
-    inventory::{MAX_ENTRIES, MAX_INVENTORY, MAX_PACKAGES, SCHEMA_VERSION},
+    inventory::{MAX_ENTRIES, MAX_INVENTORY, MAX_PACKAGES, Package, SCHEMA_VERSION},
     printable,
     scan::PostedInventory,
 };
@@ -109,18 +109,11 @@ fn clean(inventory: &mut Inventory) {
         unanalysed,
     } = inventory;
     for package in packages {
-        [
-            &mut package.name,
-            &mut package.version,
-            &mut package.ecosystem,
-            &mut package.purl,
-            &mut package.path,
-        ]
-        .into_iter()
-        .for_each(line);
-        package.licenses.truncate(16);
-        package.licenses.iter_mut().for_each(line);
-        if let Some(source) = &mut package.source {
+        let Package { name, version, ecosystem, purl, source, licenses, imports, layer: _, path } = package;
+        [name, version, ecosystem, purl, path].into_iter().for_each(line);
+        licenses.truncate(16);
+        licenses.iter_mut().chain(imports).for_each(line);
+        if let Some(source) = source {
             [&mut source.name, &mut source.version].into_iter().for_each(line);
         }
     }
@@ -194,10 +187,12 @@ mod tests {
     fn hostile_strings_are_made_printable_and_short() {
         let mut posted = fixtures::posted("app");
         posted.inventory.packages = vec![fixtures::package("a\x1b[2Jb")];
+        posted.inventory.packages[0].imports = vec!["a\nb".into()];
         posted.inventory.config.labels.insert("k\n".into(), "v".repeat(5_000));
         posted.inventory.base = Some(BaseImage { name: "\x1b".repeat(5_000), digest: None, layers: 0 });
         let inventory = accept(&fixtures::offered("app"), posted).unwrap();
         assert_eq!(inventory.packages[0].name, "a\u{fffd}[2Jb");
+        assert_eq!(inventory.packages[0].imports, ["a\u{fffd}b"]);
         let base = inventory.base.unwrap().name;
         assert!(base.chars().count() == MAX_TEXT && !base.contains('\x1b'));
         let (key, value) = inventory.config.labels.first_key_value().unwrap();
