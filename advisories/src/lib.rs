@@ -24,5 +24,5 @@ pub use index::{
     EcosystemCount, Flaw, Index, IndexError,
     build::{BuildError, BuildInput, BuildReport, Skipped, build},
 };
-pub use matching::{Matches, match_inventory};
+pub use matching::{Matches, match_inventory, not_linked};
 pub use versions::VersionOrder;

@@ -1,5 +1,6 @@
 //! An inventory × the index → findings: one per vulnerability and package, and what could not be judged.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
@@ -25,8 +26,6 @@ mod semantics;
 pub struct Matches {
     /// Most urgent first.
     pub findings: Vec<Finding>,
-    /// Vulnerabilities of modules whose vulnerable packages the program does not have, sorted.
-    pub not_linked: Vec<NotLinked>,
     /// Packages with advisories whose version cannot be compared, and ecosystems about which the index knows nothing.
     pub unanalysed: Vec<Unanalysed>,
 }
@@ -34,25 +33,27 @@ pub struct Matches {
 /// Matches every package of the inventory. Pure; takes microseconds per package.
 #[must_use]
 pub fn match_inventory(index: &Index, inventory: &Inventory) -> Matches {
-    let mut matching = Matching {
-        index,
-        platform: &inventory.image.platform,
-        ecosystems: HashMap::new(),
-        answers: HashMap::new(),
-        seen: HashSet::new(),
-        found: HashSet::new(),
-        findings: Vec::new(),
-        not_linked: BTreeMap::new(),
-        gaps: BTreeSet::new(),
-    };
-    for package in &inventory.packages {
-        matching.package(package);
-    }
-    matching.finish()
+    let mut matching = Matching::of(index, inventory, false);
+    matching.findings.sort_by(|left, right| left.urgency().cmp(&right.urgency()));
+    Matches { findings: matching.findings, unanalysed: matching.gaps.into_iter().collect() }
+}
+
+/// What is no finding of [`match_inventory`] because no program has it: vulnerabilities of modules whose vulnerable packages are not linked,
+/// sorted.
+#[must_use]
+pub fn not_linked(index: &Index, inventory: &Inventory) -> Vec<NotLinked> {
+    let Matching { not_linked, found, .. } = Matching::of(index, inventory, true);
+    // What one program does not have, another may.
+    let absent = not_linked.into_iter().filter(|(place, _)| !found.contains(place));
+    let mut not_linked: Vec<NotLinked> = absent.map(|((_, id), absent)| absent.finish(id)).collect();
+    not_linked.sort_unstable();
+    not_linked
 }
 
 struct Matching<'a> {
     index: &'a Index,
+    /// Whether it is asked what is not linked.
+    collects_absent: bool,
     platform: &'a Platform,
     ecosystems: HashMap<&'a str, Option<Known>>,
     /// Packages of one source share their answer, and so do modules that many binaries carry.
@@ -129,6 +130,23 @@ struct Word {
 }
 
 impl<'a> Matching<'a> {
+    fn of(index: &'a Index, inventory: &'a Inventory, collects_absent: bool) -> Self {
+        let mut matching = Self {
+            index,
+            collects_absent,
+            platform: &inventory.image.platform,
+            ecosystems: HashMap::new(),
+            answers: HashMap::new(),
+            seen: HashSet::new(),
+            found: HashSet::new(),
+            findings: Vec::new(),
+            not_linked: BTreeMap::new(),
+            gaps: BTreeSet::new(),
+        };
+        inventory.packages.iter().for_each(|package| matching.package(package));
+        matching
+    }
+
     fn package(&mut self, package: &'a Package) {
         let identity: Identity<'_> = (&package.ecosystem, &package.name, &package.version);
         if !self.seen.insert((identity, Imports(&package.imports))) {
@@ -188,7 +206,7 @@ impl<'a> Matching<'a> {
         let key = ecosystem::package_key(question.ecosystem, question.name);
         for rows in [known.release, known.all_releases].into_iter().flatten() {
             if let Some(entries) = self.index.affected(rows, &key)
-                && judge(self.index, self.platform, known.order, question, entries, &mut answer).is_none()
+                && self.judge(known.order, question, entries, &mut answer).is_none()
             {
                 answer.gap = Some("could not be judged: the advisory index is damaged, build it anew");
             }
@@ -198,14 +216,53 @@ impl<'a> Matching<'a> {
         answer
     }
 
-    fn finish(mut self) -> Matches {
-        self.findings.sort_by(|left, right| left.urgency().cmp(&right.urgency()));
-        // What one program does not have, another may.
-        self.not_linked.retain(|place, _| !self.found.contains(place));
-        let absent = self.not_linked.into_iter().map(|((_, id), absent)| absent.finish(id));
-        let mut not_linked: Vec<NotLinked> = absent.collect();
-        not_linked.sort_unstable();
-        Matches { findings: self.findings, not_linked, unanalysed: self.gaps.into_iter().collect() }
+    /// Asks every record about the package. `None`: the index is damaged.
+    fn judge(
+        &self,
+        order: VersionOrder,
+        question: Question<'a>,
+        entries: AffectedEntries<'a>,
+        answer: &mut Answer<'a>,
+    ) -> Option<()> {
+        let index = self.index;
+        let entries: Vec<AffectedEntry<'a>> = entries.collect::<Option<_>>()?;
+        let comparable = order.knows(question.version);
+        if !comparable && !entries.iter().any(|entry| entry.lists(question.version)) {
+            answer.gap = Some(if question.version.is_empty() {
+                "has advisories, but its version is not known"
+            } else {
+                "has advisories, but its version cannot be compared"
+            });
+            return Some(());
+        }
+        let installed = Installed { order, comparable, question };
+        let linked = Linked::of(question.imports, self.platform, &entries);
+        for entries in entries.chunk_by(|left, right| left.record == right.record) {
+            let Some(first) = entries.first() else { continue };
+            let present = match &linked {
+                Some(linked) => linked.among(entries)?,
+                None => Cow::Borrowed(entries),
+            };
+            if present.is_empty() && !self.collects_absent {
+                continue;
+            }
+            let record = index.record(first.record)?;
+            if let Some(affects) = installed.judge(record.module, &present)? {
+                let names = record.names()?;
+                answer.hits.push(Hit { record, affects, names });
+            } else if self.collects_absent && installed.judge(record.module, entries)?.is_some() {
+                answer.not_linked.extend(Absence::all_of(record.names()?, &linking::paths(entries)?));
+            }
+        }
+        if let Some(linked) = linked
+            && answer.hits.iter().any(Hit::is_of_the_whole_module)
+        {
+            let elsewhere = linked.elsewhere(index, &entries)?;
+            for hit in answer.hits.iter_mut().filter(|hit| hit.is_of_the_whole_module()) {
+                answer.not_linked.extend(elsewhere.take_from(&mut hit.names));
+            }
+        }
+        Some(())
     }
 }
 
@@ -225,55 +282,6 @@ fn questions(known: Known, package: &Package) -> [Option<Question<'_>>; 2] {
         }
         _ => [installed, None],
     }
-}
-
-/// Asks every record about the package. `None`: the index is damaged.
-fn judge<'a>(
-    index: &'a Index,
-    platform: &'a Platform,
-    order: VersionOrder,
-    question: Question<'a>,
-    entries: AffectedEntries<'a>,
-    answer: &mut Answer<'a>,
-) -> Option<()> {
-    let entries: Vec<AffectedEntry<'a>> = entries.collect::<Option<_>>()?;
-    let comparable = order.knows(question.version);
-    if !comparable && !entries.iter().any(|entry| entry.lists(question.version)) {
-        answer.gap = Some(if question.version.is_empty() {
-            "has advisories, but its version is not known"
-        } else {
-            "has advisories, but its version cannot be compared"
-        });
-        return Some(());
-    }
-    let installed = Installed { order, comparable, question };
-    let linked = Linked::of(question.imports, platform, &entries);
-    for entries in entries.chunk_by(|left, right| left.record == right.record) {
-        let Some(first) = entries.first() else { continue };
-        let record = index.record(first.record)?;
-        let Some(mut affects) = installed.judge(record.module, entries)? else { continue };
-        if let Some(linked) = &linked {
-            let present = linked.among(entries)?;
-            if present.len() < entries.len() {
-                let Some(in_program) = installed.judge(record.module, &present)? else {
-                    answer.not_linked.extend(Absence::all_of(record.names()?, &linking::paths(entries)?));
-                    continue;
-                };
-                affects = in_program;
-            }
-        }
-        let names = record.names()?;
-        answer.hits.push(Hit { record, affects, names });
-    }
-    if let Some(linked) = linked
-        && answer.hits.iter().any(Hit::is_of_the_whole_module)
-    {
-        let elsewhere = linked.elsewhere(index, &entries)?;
-        for hit in answer.hits.iter_mut().filter(|hit| hit.is_of_the_whole_module()) {
-            answer.not_linked.extend(elsewhere.take_from(&mut hit.names));
-        }
-    }
-    Some(())
 }
 
 impl Hit<'_> {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use breakwater_advisories::match_inventory;
+use breakwater_advisories::{match_inventory, not_linked};
 use breakwater_core::policy::{Compliance, Policy};
 use breakwater_core::{Finding, Inventory};
 use breakwater_scanner::Source;
@@ -43,6 +43,7 @@ pub(crate) async fn run(arguments: &Scan, now: DateTime<Utc>) -> anyhow::Result<
     let inventory = inventory(&arguments.source, &arguments.reading).await?;
 
     let matches = index.as_ref().map(|index| match_inventory(index, &inventory)).unwrap_or_default();
+    let not_linked = index.as_ref().map(|index| not_linked(index, &inventory)).unwrap_or_default();
     let verdict = policy
         .as_ref()
         .map(|(_, policy)| judgement::judge(policy, &inventory, index.as_ref(), &matches, now));
@@ -55,7 +56,7 @@ pub(crate) async fn run(arguments: &Scan, now: DateTime<Utc>) -> anyhow::Result<
             .map(|index| Advisories { revision: index.revision(), built: knowledge::built(index) }),
         hidden: matches.findings.len() - findings.len(),
         findings,
-        not_linked: &matches.not_linked,
+        not_linked: &not_linked,
         unmatched: &matches.unanalysed,
         verdict: verdict.as_ref().zip(policy.as_ref()).map(|(verdict, (by, _))| Judged { by, verdict }),
         now,

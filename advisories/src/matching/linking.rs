@@ -1,6 +1,7 @@
 //! Go: which packages of a module are in the program. Its advisories name the packages that are affected
 //! (<https://go.dev/doc/security/vuln/database>); a module of which none of them is linked brings no vulnerable code.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{Hash, Hasher};
 
@@ -24,7 +25,8 @@ impl Hash for Imports<'_> {
 /// What is linked into one program, and for which platform it was built.
 #[derive(Debug)]
 pub(super) struct Linked<'a> {
-    paths: HashSet<&'a str>,
+    /// Sorted.
+    paths: Vec<&'a str>,
     platform: &'a Platform,
 }
 
@@ -53,27 +55,33 @@ impl<'a> Linked<'a> {
         entries: &[AffectedEntry<'_>],
     ) -> Option<Self> {
         let is_asked = !imports.is_empty() && entries.iter().any(|entry| entry.imports.is_some());
-        is_asked.then(|| Self { paths: imports.iter().map(String::as_str).collect(), platform })
+        is_asked.then(|| {
+            let mut paths: Vec<&str> = imports.iter().map(String::as_str).collect();
+            paths.sort_unstable();
+            Self { paths, platform }
+        })
     }
 
     /// Those that affect something in the program. `None`: the index is damaged.
-    pub(super) fn among<'i>(&self, entries: &[AffectedEntry<'i>]) -> Option<Vec<AffectedEntry<'i>>> {
-        let mut among = Vec::new();
-        for entry in entries {
-            let Some(mut imports) = entry.imports else {
-                among.push(*entry);
-                continue;
-            };
-            if imports.try_fold(false, |found, import| Some(found || self.has(&import?)))? {
-                among.push(*entry);
-            }
+    pub(super) fn among<'e, 'i>(
+        &self,
+        entries: &'e [AffectedEntry<'i>],
+    ) -> Option<Cow<'e, [AffectedEntry<'i>]>> {
+        let is_present = |entry: &AffectedEntry<'_>| {
+            let Some(mut imports) = entry.imports else { return Some(true) };
+            imports.try_fold(false, |found, import| Some(found || self.has(&import?)))
+        };
+        let present: Vec<bool> = entries.iter().map(is_present).collect::<Option<_>>()?;
+        if present.iter().all(|is_present| *is_present) {
+            return Some(Cow::Borrowed(entries));
         }
-        Some(among)
+        let among = entries.iter().zip(present).filter(|(_, is_present)| *is_present);
+        Some(among.map(|(entry, _)| *entry).collect())
     }
 
     fn has(&self, import: &Import<'_>) -> bool {
         let is_among = |names: &[&str], name: &str| names.is_empty() || names.contains(&name);
-        self.paths.contains(import.path)
+        self.paths.binary_search(&import.path).is_ok()
             && is_among(&import.goos, &self.platform.os)
             && is_among(&import.goarch, &self.platform.architecture)
     }

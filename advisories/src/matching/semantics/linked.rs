@@ -1,10 +1,11 @@
 //! Go: advisories name packages of a module, inventories those that are linked into a program.
 
-use breakwater_core::NotLinked;
 use breakwater_core::inventory::Package;
+use breakwater_core::{Finding, NotLinked};
 use serde_json::{Value, json};
 
-use super::{Matches, affected, matches, package};
+use super::{Advisories, affected, inventory, package};
+use crate::matching::{match_inventory, not_linked};
 
 fn published() -> Vec<Value> {
     vec![serde_json::from_str(include_str!("../../../testdata/osv/Go/GO-2023-1571.json")).unwrap()]
@@ -22,11 +23,27 @@ fn record(id: &str, cve: &str, imports: Value) -> Value {
     json!({"id": id, "aliases": [cve], "affected": [affected]})
 }
 
-fn found(matches: &Matches) -> Vec<&str> {
+/// What matching says, and what it passes over.
+#[derive(Debug)]
+struct Matched {
+    findings: Vec<Finding>,
+    not_linked: Vec<NotLinked>,
+}
+
+fn matches(records: &[Value], packages: Vec<Package>) -> Matched {
+    let (index, _) = Advisories::of(records).index(None);
+    let inventory = inventory(packages);
+    Matched {
+        findings: match_inventory(&index, &inventory).findings,
+        not_linked: not_linked(&index, &inventory),
+    }
+}
+
+fn found(matches: &Matched) -> Vec<&str> {
     matches.findings.iter().map(|finding| finding.id.as_str()).collect()
 }
 
-fn absent(matches: &Matches) -> Vec<&str> {
+fn absent(matches: &Matched) -> Vec<&str> {
     matches.not_linked.iter().map(|absent| absent.id.as_str()).collect()
 }
 
