@@ -1,8 +1,16 @@
 //! Memory for a file that is held whole.
 
-use std::ops::Deref;
+use std::{
+    ops::Deref,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use memmap2::MmapMut;
+
+use crate::limits::MAX_HELD_BESIDE;
+
+/// Held by the one file that is larger than [`MAX_HELD_BESIDE`].
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Blocks above this many bytes get pages of their own.
 const LARGE: usize = 256 << 10;
@@ -19,16 +27,20 @@ pub struct HeldFile {
     bytes: Vec<u8>,
     /// Bytes in use of `pages`.
     used: usize,
+    _alone: Option<MutexGuard<'static, ()>>,
 }
 
 impl HeldFile {
-    /// Room for `size` bytes. More may be added, in memory as any other.
+    /// Room for `size` bytes. More may be added, in memory as any other. A file above [`MAX_HELD_BESIDE`] waits until no other thread holds
+    /// such a one; whoever holds one must not ask for another.
     #[must_use]
     pub fn of_size(size: usize) -> Self {
+        // A panic while it was held says nothing about the next file.
+        let alone = (size > MAX_HELD_BESIDE).then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner));
         // Where the system has no pages, the allocator may have room.
         let pages = (size > LARGE).then(|| MmapMut::map_anon(size).ok()).flatten();
         let bytes = if pages.is_some() { Vec::new() } else { Vec::with_capacity(size) };
-        Self { pages, bytes, used: 0 }
+        Self { pages, bytes, used: 0, _alone: alone }
     }
 
     pub fn push(&mut self, piece: &[u8]) {

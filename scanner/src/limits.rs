@@ -38,8 +38,10 @@ pub const MAX_PATH: usize = 4_096;
 pub const MAX_TAR_EXTENSION: u64 = 1 << 20;
 /// The largest single file that is read whole, in bytes: package databases, metadata.
 pub const MAX_FILE: u64 = 32 << 20;
-/// The largest Java archive that is read, in bytes: it is held whole, for its directory stands at its end. Of those above [`MAX_FILE`] one
-/// is held at a time in the whole process.
+/// Of larger files than this, in bytes, one is held at a time in the whole process: two layers that are read side by side have their large
+/// files one after the other.
+pub const MAX_HELD_BESIDE: usize = 8 << 20;
+/// The largest Java archive that is read, in bytes: it is held whole, for its directory stands at its end.
 pub const MAX_ARCHIVE: u64 = 96 << 20;
 /// How deep archives in archives are read.
 pub const MAX_ARCHIVE_DEPTH: usize = 5;
@@ -59,8 +61,7 @@ pub const MAX_LISTED: usize = 20_000;
 pub const MAX_WITHIN: usize = 512;
 /// The most reasons kept of what one file tells only in part.
 pub const MAX_UNREAD: usize = 100;
-/// The largest rpm database that is read, in bytes. Of those above [`MAX_FILE`] one is held at a
-/// time in the whole process.
+/// The largest rpm database that is read, in bytes.
 pub const MAX_RPM_DATABASE: u64 = 128 << 20;
 /// The largest header of one package in an rpm database, in bytes: kernels' come to three MiB.
 pub const MAX_RPM_HEADER: usize = 16 << 20;

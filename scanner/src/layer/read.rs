@@ -1,8 +1,4 @@
-use std::{
-    io::BufRead,
-    str::from_utf8,
-    sync::{Mutex, PoisonError},
-};
+use std::{io::BufRead, str::from_utf8};
 
 use breakwater_core::{
     Digest,
@@ -22,7 +18,7 @@ use super::{
 use crate::{
     HeldFile, ScanOptions,
     contents::{self, MinerSearch, Special},
-    limits::{FILE_OVERHEAD, MAX_FILE, MAX_KEPT, MAX_LAYER_ENTRIES, MAX_PATH, MIN_UNREAD_ITEMS},
+    limits::{FILE_OVERHEAD, MAX_KEPT, MAX_LAYER_ENTRIES, MAX_PATH, MIN_UNREAD_ITEMS},
     packages::{Family, apk, dpkg, license, os_release, program::ProgramSearch, rpm},
     secrets::{FoundSecret, SecretSearch},
 };
@@ -228,9 +224,6 @@ impl Reading {
             self.keep(&entry.path, Evidence::Unread(reason));
             return Ok(());
         }
-        static LARGE: Mutex<()> = Mutex::new(());
-        // A panic while it was held says nothing about the next file.
-        let _alone = (entry.size > MAX_FILE).then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
         let mut bytes = HeldFile::of_size(usize::try_from(entry.size).unwrap_or(0));
         content.content(|piece| {
             bytes.push(piece);

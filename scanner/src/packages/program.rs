@@ -4,7 +4,10 @@ use super::{
     auditable,
     gobuild::{BuildInfoSearch, Found},
 };
-use crate::{HeldFile, limits::MAX_HELD_PROGRAM};
+use crate::{
+    HeldFile,
+    limits::{MAX_HELD_BESIDE, MAX_HELD_PROGRAM},
+};
 
 /// Looks through a file that goes by in pieces. Small programs are held on the way, for what is found only from their end.
 #[derive(Debug)]
@@ -24,7 +27,7 @@ enum Held {
 /// Of programs that are not held whole, this much of the end is kept: section names stand there.
 const TAIL: usize = 64 << 10;
 /// Programs up to this size are held in memory that is handed on from one to the next, in bytes.
-const SHARED_ROOM: usize = 8 << 20;
+const SHARED_ROOM: usize = MAX_HELD_BESIDE;
 
 impl ProgramSearch {
     /// For a file of `size` bytes; `memory` is used for what is held.
