@@ -157,9 +157,13 @@ fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 impl Record {
-    /// Reads one record.
+    /// Reads one record. Without an id it is none: nothing could be said of it.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(json)
+        let record: Self = serde_json::from_slice(json)?;
+        if record.id.is_empty() {
+            return Err(serde::de::Error::custom("its id is empty"));
+        }
+        Ok(record)
     }
 
     /// The CVE ids of what the record is about. They stand in `aliases`, for distributions in `upstream`, and for AlmaLinux, whose
@@ -184,7 +188,8 @@ impl Record {
     /// All other ids of the same thing, its own among them.
     pub(crate) fn other_ids(&self) -> Vec<&str> {
         let named = std::iter::once(&self.id).chain(&self.aliases).chain(&self.upstream);
-        let mut ids: Vec<&str> = named.map(String::as_str).filter(|id| !is_cve(id)).collect();
+        let named = named.map(String::as_str).filter(|id| !is_cve(id) && !id.is_empty());
+        let mut ids: Vec<&str> = named.collect();
         ids.sort_unstable();
         ids.dedup();
         ids
@@ -227,6 +232,13 @@ mod tests {
                 "{imports}"
             );
         }
+    }
+
+    #[test]
+    fn what_has_no_name_is_none() {
+        assert!(Record::parse(br#"{"id":""}"#).unwrap_err().to_string().contains("id is empty"));
+        let record = Record::parse(br#"{"id":"X-1","aliases":["","CVE-1"],"upstream":[""]}"#).unwrap();
+        assert_eq!(record.other_ids(), ["X-1"]);
     }
 
     #[test]
