@@ -70,8 +70,12 @@ pub struct Workload {
     pub running_pods: i32,
     /// `kind/name` of the controller above it, if it has one: then it is not ours to scale.
     pub controlled_by: Option<String>,
-    /// The containers of the template.
+    /// The containers of the template, and nothing else: template is compared with template.
     pub containers: Vec<Container>,
+    /// Containers that its pods have and the template lacks: injected side-cars, debug containers, those of an earlier revision.
+    pub injected: Vec<Container>,
+    /// Whether it is a Job that has completed or failed: nothing of it runs again.
+    pub finished: bool,
     /// Names of the template's image pull secrets, sorted.
     pub pull_secrets: Vec<String>,
     /// What its pods run, without repetition, sorted.
@@ -123,6 +127,15 @@ pub enum ImageIdentity {
 }
 
 impl ImageIdentity {
+    /// The digest by which the node names it.
+    #[must_use]
+    pub fn digest(&self) -> Option<&Digest> {
+        match self {
+            Self::Pullable { digest, .. } | Self::Imported { config_digest: digest } => Some(digest),
+            Self::Pending => None,
+        }
+    }
+
     /// Reads `containerStatuses[].imageID`; the docker-era prefixes `docker-pullable://` and `docker://` are dropped.
     #[must_use]
     pub fn from_image_id(image_id: &str) -> Self {

@@ -142,6 +142,9 @@ fn at_most(max: usize) -> impl Fn(&Inventory, &Matches) -> Verdict {
             effect: Effect::Violation,
             container: String::new(),
             image: "test".into(),
+            digest: None,
+            reported: None,
+            is_evidence: true,
             severity: Severity::High,
             observed: matches.findings.len().to_string(),
             allowed: max.to_string(),
@@ -151,6 +154,7 @@ fn at_most(max: usize) -> impl Fn(&Inventory, &Matches) -> Verdict {
         };
         Verdict {
             compliance: if violated { Compliance::Violating } else { Compliance::Compliant },
+            is_complete: true,
             checks: violated.then_some(check).into_iter().collect(),
             suppressed: 0,
             fixable_critical: 0,

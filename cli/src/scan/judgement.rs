@@ -92,6 +92,7 @@ pub(crate) fn judge(
             Ok(Source::Registry(reference)) => Some(reference),
             _ => None,
         },
+        reported: None,
         facts: ImageFacts::Scanned(Arc::new(facts)),
     };
     let mut verdict = policy::evaluate(policy, &Subject { workload: None, images: &[image] }, now);

@@ -57,6 +57,9 @@ pub(super) fn verdict(compliance: Compliance) -> Verdict {
             effect: Effect::Violation,
             container: "web".into(),
             image: "registry.test/web:1".into(),
+            digest: None,
+            reported: None,
+            is_evidence: true,
             severity: Severity::Critical,
             observed: "1 critical".into(),
             allowed: "0".into(),
@@ -66,7 +69,15 @@ pub(super) fn verdict(compliance: Compliance) -> Verdict {
         }],
         _ => vec![],
     };
-    Verdict { compliance, checks, suppressed: 0, fixable_critical: 1, known_exploited: 0, changes_at: None }
+    Verdict {
+        compliance,
+        is_complete: compliance != Compliance::Unknown,
+        checks,
+        suppressed: 0,
+        fixable_critical: 1,
+        known_exploited: 0,
+        changes_at: None,
+    }
 }
 
 impl World {
@@ -81,6 +92,8 @@ impl World {
             namespace_labels: BTreeMap::from([("breakwater.dev/remediation".into(), "enabled".into())]),
             replicas: Some(3),
             running_pods: 3,
+            injected: vec![],
+            finished: false,
             controlled_by: None,
             pull_secrets: vec![],
             containers: vec![Container {

@@ -5,7 +5,7 @@ use super::{
     checks::{self, Grown, Violation, VulnerabilityCheck},
     exception::Place,
 };
-use crate::{Finding, ImageReference, Severity, workload::Container, workload::WorkloadRef};
+use crate::{Digest, Finding, ImageReference, Severity, workload::Container, workload::WorkloadRef};
 
 /// What is judged: a workload with its images, or one image by itself.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +22,8 @@ pub struct ImageUnderTest<'a> {
     /// As written by the user; canonical where it can be read.
     pub image: String,
     pub reference: Option<ImageReference>,
+    /// Digest by which nodes or the template name it. Absent: a tag that is not resolved, or an image judged by itself.
+    pub reported: Option<Digest>,
     pub facts: ImageFacts,
 }
 
@@ -45,6 +47,7 @@ pub fn evaluate(policy: &Policy, subject: &Subject<'_>, now: DateTime<Utc>) -> V
         now,
         verdict: Verdict {
             compliance: Compliance::Compliant,
+            is_complete: true,
             checks: Vec::new(),
             suppressed: 0,
             fixable_critical: 0,
@@ -77,6 +80,10 @@ impl Judge<'_> {
         for violation in checks::knowledge(&rules.image, &image.facts, self.now) {
             self.record(violation, image, &name);
         }
+        self.verdict.is_complete &= match &image.facts {
+            ImageFacts::Scanned(facts) => facts.unanalysed == 0 && facts.matched.is_some(),
+            _ => false,
+        };
         if let ImageFacts::Scanned(facts) = &image.facts {
             if let Some(end) = checks::ages_at(&rules.image, facts) {
                 self.may_change_at(end);
@@ -162,6 +169,12 @@ impl Judge<'_> {
             effect: if exception.is_some() { Effect::Suppressed } else { violation.effect },
             container: image.container.map(|container| container.name.clone()).unwrap_or_default(),
             image: crate::printable::line(&image.image, crate::reference::MAX_REFERENCE),
+            digest: match &image.facts {
+                ImageFacts::Scanned(facts) => Some(facts.digest.clone()),
+                _ => None,
+            },
+            reported: image.reported.clone(),
+            is_evidence: matches!(image.facts, ImageFacts::Scanned(_)),
             severity: violation.severity,
             observed: violation.observed,
             allowed: violation.allowed,

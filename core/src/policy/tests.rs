@@ -137,6 +137,7 @@ fn judge_image(policy: &Policy, image: &str, facts: ImageFacts, now: DateTime<Ut
         container: Some(&container),
         image: image.into(),
         reference: image.parse().ok(),
+        reported: None,
         facts,
     };
     evaluate(policy, &Subject { workload: Some(&web()), images: &[image] }, now)
@@ -540,6 +541,7 @@ fn root_is_what_the_kubelet_makes_of_image_and_pod() {
             container: Some(&container),
             image: "r.test/app:1".into(),
             reference: "r.test/app:1".parse().ok(),
+            reported: None,
             facts: facts(|image| image.config = running_as(user)),
         };
         let verdict = evaluate(&policy, &Subject { workload: None, images: &[image] }, at(0));
@@ -560,6 +562,7 @@ fn an_image_that_is_mounted_does_not_run_as_root() {
         container: Some(&volume),
         image: "r.test/data:1".into(),
         reference: None,
+        reported: None,
         facts: facts(|image| image.config = running_as("")),
     };
     assert_eq!(evaluate(&policy, &Subject { workload: None, images: &[image] }, at(0)).checks, []);
@@ -684,6 +687,7 @@ fn judge_all(policy: &Policy, images: &[(String, ImageFacts)], now: DateTime<Utc
             container: None,
             image: image.clone(),
             reference: image.parse().ok(),
+            reported: None,
             facts: facts.clone(),
         })
         .collect();

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::Severity;
+use crate::{Digest, Severity};
 
 /// Three values: what is not known neither mitigates nor restores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,6 +34,15 @@ pub struct Check {
     pub effect: Effect,
     pub container: String,
     pub image: String,
+    /// Digest of the platform's manifest that failed it. Absent when the image was not scanned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// Digest by which nodes or the template name the image (an index, a manifest or a configuration). Absent: a tag that is not resolved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Digest>,
+    /// Whether it rests on facts. False where a policy denies what is not known (`unscanned: Deny`): that is shown and denies
+    /// admission, and justifies no remediation.
+    pub is_evidence: bool,
     pub severity: Severity,
     pub observed: String,
     pub allowed: String,
@@ -54,7 +63,11 @@ pub(super) const MAX_IDS: usize = 20;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
+    /// What the policy says: with what it tolerates.
     pub compliance: Compliance,
+    /// What is known: whether every image it covers was scanned, read completely and matched recently enough, whatever the policy
+    /// tolerates. Only a complete verdict releases a workload.
+    pub is_complete: bool,
     /// Failed checks only, worst effect first, then by id, container and image.
     #[serde(skip_deserializing, default)]
     pub checks: Vec<Check>,

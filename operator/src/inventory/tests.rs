@@ -140,6 +140,8 @@ impl Story {
             namespace_labels: Default::default(),
             replicas: Some(1),
             running_pods: 1,
+            injected: vec![],
+            finished: false,
             controlled_by: None,
             containers: vec![],
             pull_secrets: vec![],

@@ -44,6 +44,8 @@ fn workload() -> Workload {
         namespace_labels: [("breakwater.dev/remediation".into(), "enabled".into())].into(),
         replicas: Some(3),
         running_pods: 3,
+        injected: vec![],
+        finished: false,
         controlled_by: None,
         pull_secrets: vec![],
         containers: vec![Container {
@@ -98,6 +100,9 @@ fn verdict(compliance: Compliance) -> Verdict {
         effect: Effect::Violation,
         container: "web".into(),
         image: "registry.test/web:1".into(),
+        digest: None,
+        reported: None,
+        is_evidence: true,
         severity: Severity::Critical,
         observed: "1 critical".into(),
         allowed: "0".into(),
@@ -106,7 +111,15 @@ fn verdict(compliance: Compliance) -> Verdict {
         suppressed_by: None,
     };
     let checks = if compliance == Compliance::Violating { vec![check] } else { vec![] };
-    Verdict { compliance, checks, suppressed: 0, fixable_critical: 1, known_exploited: 0, changes_at: None }
+    Verdict {
+        compliance,
+        is_complete: compliance != Compliance::Unknown,
+        checks,
+        suppressed: 0,
+        fixable_critical: 1,
+        known_exploited: 0,
+        changes_at: None,
+    }
 }
 
 /// One operator process: killed by dropping it.

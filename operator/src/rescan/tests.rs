@@ -51,6 +51,8 @@ fn workload(namespace: &str, name: &str, images: &[&str]) -> Workload {
         namespace_labels: Default::default(),
         replicas: Some(1),
         running_pods: 1,
+        injected: vec![],
+        finished: false,
         controlled_by: None,
         containers: vec![],
         pull_secrets: vec![],

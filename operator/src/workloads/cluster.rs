@@ -228,6 +228,8 @@ fn assemble(
             .unwrap_or_default(),
         replicas: owner.replicas,
         running_pods: i32::try_from(alive.count()).unwrap_or(i32::MAX),
+        injected: vec![],
+        finished: false,
         controlled_by: owner.controller.as_ref().map(|controller| controller.title.to_string()),
         containers: template.containers,
         pull_secrets: template.pull_secrets,

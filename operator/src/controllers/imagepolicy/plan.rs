@@ -137,12 +137,12 @@ fn images_under_test<'a>(workload: &'a Workload, facts: &Facts) -> Vec<(ImageUnd
         for image in running {
             runs = true;
             let named = (image.identity.clone(), image.platform.clone());
-            images.push((under_test(container, &image.image, known(&named)), Some(named)));
+            images.push((under_test(container, &image.image, Some(&named), known(&named)), Some(named)));
         }
         if !runs {
             let named = pinned(&container.image);
             let facts = named.as_ref().map_or(ImageFacts::NeverScanned, known);
-            images.push((under_test(container, &container.image, facts), named));
+            images.push((under_test(container, &container.image, named.as_ref(), facts), named));
         }
     }
     images
@@ -151,12 +151,14 @@ fn images_under_test<'a>(workload: &'a Workload, facts: &Facts) -> Vec<(ImageUnd
 fn under_test<'a>(
     container: &'a breakwater_core::workload::Container,
     image: &str,
+    named: Option<&Named>,
     facts: ImageFacts,
 ) -> ImageUnderTest<'a> {
     ImageUnderTest {
         container: Some(container),
         image: image.to_owned(),
         reference: image.parse().ok(),
+        reported: named.and_then(|(identity, _)| identity.digest().cloned()),
         facts,
     }
 }

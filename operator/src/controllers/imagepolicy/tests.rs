@@ -117,6 +117,8 @@ fn workload(name: &str, image: &str, runs: bool) -> Arc<Workload> {
         namespace_labels: Default::default(),
         replicas: Some(i32::from(runs)),
         running_pods: i32::from(runs),
+        injected: vec![],
+        finished: false,
         controlled_by: None,
         containers: vec![container],
         pull_secrets: vec![],

@@ -34,6 +34,7 @@ pub(super) fn verdicts(
         container: None,
         image: image.to_string(),
         reference: Some(image.clone()),
+        reported: None,
         facts: ImageFacts::Scanned(manifest.clone()),
     });
     let images: Vec<_> = tests.collect();
