@@ -2,10 +2,12 @@
 //!
 //! One room per module; which room may touch what stands in `ARCHITECTURE.md`.
 
+pub mod changes;
 pub mod clock;
 pub mod config;
 pub mod context;
 pub mod controllers;
+pub mod evaluate;
 pub mod intake;
 pub mod inventory;
 pub mod kube;

@@ -1,0 +1,5 @@
+//! Workload × image × policy → verdicts: the one place where running workloads are judged.
+
+mod verdicts;
+
+pub use verdicts::{JudgedWorkload, Policies, Verdicts};
