@@ -1,23 +1,39 @@
 use chrono::{DateTime, Utc};
 
-/// Why nothing is done to a workload although a policy asks for it. The variant's name is the reason users see.
+/// Why nothing is done to a workload although a policy asks for it. The variant's name is the reason that users see.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Blocker {
     #[error("ExemptNamespace: nothing in namespace {0} is ever touched")]
     ExemptNamespace(String),
     #[error("Paused: {0}")]
     Paused(&'static str),
+    #[error(
+        "PolicyInvalid: the policy's spec is invalid: it keeps what it holds and takes no new action; correct the spec"
+    )]
+    PolicyInvalid,
+    #[error("RecordUnreadable: {0}; correct or delete that ConfigMap")]
+    RecordUnreadable(String),
+    #[error("AccessUnknown: the API server could not be asked whether the right to act is granted")]
+    AccessUnknown,
+    #[error(
+        "TooManyPolicies: {0} policies ask for actions on this workload, the most that are kept track of"
+    )]
+    TooManyPolicies(usize),
+    #[error("RollOutInProgress: pods without the violating images are being rolled out; acted on at {} if violating pods remain", to_the_second(.0))]
+    RollOutInProgress(DateTime<Utc>),
     #[error("NamespaceTerminating: the namespace is being deleted")]
     NamespaceTerminating,
     #[error("TargetTerminating: the workload is being deleted")]
     TargetTerminating,
     #[error("TargetGone: there is no such workload any more")]
     TargetGone,
-    #[error("OwnedBy: {0} controls it and would change it back; act on that instead")]
+    #[error(
+        "OwnedBy: {0} controls it and would change it back; change that object instead, or add an exception"
+    )]
     OwnedBy(String),
     #[error("KindNotEnabled: {0} is not among spec.remediation.kinds")]
     KindNotEnabled(&'static str),
-    #[error("DaemonSetNeverScaled: a DaemonSet has no replicas to scale")]
+    #[error("DaemonSetNeverScaled: a DaemonSet has no replicas to scale; use the action DeletePod or Alert")]
     DaemonSetNeverScaled,
     #[error("RunningJob: suspending a Job deletes its pods and their work")]
     RunningJob,
@@ -39,12 +55,16 @@ pub enum Blocker {
         "EvidenceChanged: the workload is not the one that was judged any more; it is judged again first"
     )]
     EvidenceChanged,
-    #[error("IndexMissing: no advisory index is in use, nothing is certain")]
+    #[error("IndexMissing: no advisory index is in use, or the highest revision ever used is not known")]
     IndexMissing,
     #[error("IndexOlder: revision {have} of the advisories is in use, the finding was made with {needed}")]
     IndexOlder { have: u64, needed: u64 },
-    #[error("SecondLook: planned; acted on when it still holds at {}", to_the_second(.0))]
-    SecondLook(DateTime<Utc>),
+    #[error(
+        "AdvisoriesStale: the advisory data is older than advisories.staleAfter allows; look at the advisories Deployment"
+    )]
+    AdvisoriesStale,
+    #[error("ConfirmationPending: planned; announced when it still holds at {}", to_the_second(.0))]
+    ConfirmationPending(DateTime<Utc>),
     #[error("CoolDown: the last action on it was a short while ago; not before {}", to_the_second(.0))]
     CoolDown(DateTime<Utc>),
     #[error("BudgetSpent: {0}")]
@@ -53,10 +73,12 @@ pub enum Blocker {
     BreakerOpen,
     #[error("UndoneTooOften: undone {0} times; this rule pauses for this workload")]
     UndoneTooOften(u32),
-    #[error("NotContained: its pods were deleted {0} times within an hour and came back with the same image")]
-    NotContained(u32),
-    #[error("TooManyCases: {0} workloads are under remediation, the most that are kept track of")]
-    TooManyCases(usize),
+    #[error(
+        "PodsRecreated: its pods were deleted {0} times within an hour and came back with the same image; use the action ScaleToZero"
+    )]
+    PodsRecreated(u32),
+    #[error("TooManyRecords: {0} workloads are under remediation, the most that are kept track of {1}")]
+    TooManyRecords(u32, &'static str),
     #[error("VerdictUnknown: what is known does not suffice to act or to restore")]
     VerdictUnknown,
     #[error("Failed: {0}")]
@@ -68,6 +90,16 @@ fn to_the_second(time: &DateTime<Utc>) -> impl std::fmt::Display {
 }
 
 impl Blocker {
+    /// When it ends by itself, where that is known.
+    pub(super) fn until(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::ConfirmationPending(until) | Self::CoolDown(until) | Self::RollOutInProgress(until) => {
+                Some(*until)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether a notice that was given cannot come true while this is so.
     pub(super) fn is_lasting(&self) -> bool {
         match self {
@@ -83,6 +115,12 @@ impl Blocker {
             | Self::UndoneTooOften(_)
             | Self::TargetTerminating => true,
             Self::Paused(_)
+            | Self::PolicyInvalid
+            | Self::RecordUnreadable(_)
+            | Self::AccessUnknown
+            | Self::TooManyPolicies(_)
+            | Self::RollOutInProgress(_)
+            | Self::AdvisoriesStale
             | Self::NamespaceTerminating
             | Self::TargetGone
             | Self::MirrorPod
@@ -90,12 +128,12 @@ impl Blocker {
             | Self::EvidenceChanged
             | Self::IndexMissing
             | Self::IndexOlder { .. }
-            | Self::SecondLook(_)
+            | Self::ConfirmationPending(_)
             | Self::CoolDown(_)
             | Self::BudgetSpent(_)
             | Self::BreakerOpen
-            | Self::NotContained(_)
-            | Self::TooManyCases(_)
+            | Self::PodsRecreated(_)
+            | Self::TooManyRecords(..)
             | Self::VerdictUnknown
             | Self::Failed(_) => false,
         }

@@ -3,15 +3,15 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Case, Settings};
+use super::{Settings, WorkloadRecord};
 
 /// Actions planned or taken within this many minutes are one event, for example one bad advisory update.
 const WINDOW_MINUTES: i64 = 5;
 
-/// Fewer namespaces never open the cluster's breaker: one tenant could do it to shield himself.
+/// Fewer namespaces never open the cluster's breaker: a tenant could open it to shield a workload.
 const MIN_NAMESPACES: usize = 3;
 
-/// Stops everything when too much would be hit at once. It stays open, over restarts too, until a person resets it.
+/// Stops all actions when too much would be hit at once. It stays open, over restarts too, until a person resets it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Breaker {
@@ -37,11 +37,11 @@ impl Breaker {
         self.state == BreakerState::Open
     }
 
-    /// The open breaker, if it has to open now. `workloads` is how many there are in all.
+    /// Returns the open breaker, if it has to open now. `workloads` is how many exist in all.
     #[must_use]
     pub fn trip<'a>(
         &self,
-        cases: impl IntoIterator<Item = &'a Case>,
+        records: impl IntoIterator<Item = &'a WorkloadRecord>,
         workloads: u32,
         settings: &Settings,
         now: DateTime<Utc>,
@@ -53,12 +53,12 @@ impl Breaker {
             self.since.unwrap_or(DateTime::<Utc>::MIN_UTC).max(now - TimeDelta::minutes(WINDOW_MINUTES));
         let mut hit = 0_u32;
         let mut namespaces = BTreeSet::new();
-        for case in cases {
-            let planned =
-                case.notice.as_ref().is_some_and(|notice| notice.enforce && notice.planned_at > start);
-            if planned || case.history.acted_since(start) > 0 {
+        for record in records {
+            let is_planned =
+                record.notices.values().any(|notice| notice.enforce && notice.planned_at > start);
+            if is_planned || record.history.acted_since(start) > 0 {
                 hit = hit.saturating_add(1);
-                namespaces.insert(case.workload.namespace.as_str());
+                namespaces.insert(record.target.workload.namespace.as_str());
             }
         }
         let share = u64::from(hit) * 100 > u64::from(settings.breaker_percent) * u64::from(workloads);
@@ -67,7 +67,7 @@ impl Breaker {
             state: BreakerState::Open,
             since: Some(now),
             reason: format!(
-                "{hit} workloads in {} namespaces would be hit within {WINDOW_MINUTES} minutes; {workloads} are there now",
+                "{hit} workloads in {} namespaces would be hit within {WINDOW_MINUTES} minutes; {workloads} workloads exist",
                 namespaces.len()
             ),
         })

@@ -2,61 +2,77 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 
-use super::{Breaker, Case, Settings};
+use super::{Breaker, BudgetUse, Settings, TargetId, WorkloadRecord};
 use crate::{
     Digest,
     policy::{Policy, Verdict},
-    workload::{Workload, WorkloadRef},
+    workload::Workload,
 };
 
-/// All that is known about one workload when it is decided what to do next.
+/// All that is known about one target when its next step is decided.
 #[derive(Debug, Clone)]
 pub struct Facts<'a> {
-    pub target: &'a WorkloadRef,
-    /// As last judged. Absent when no policy judges it (any more).
+    pub target: &'a TargetId,
+    /// As last judged, with its newest metadata. Absent when no object with this UID is known.
     pub workload: Option<&'a Workload>,
-    /// What each policy thinks of it now.
-    pub opinions: &'a [Opinion<'a>],
+    /// What each policy that selects it decides; only verdicts over the object with this UID.
+    pub verdicts: &'a [PolicyVerdict<'a>],
     pub policies: &'a Policies,
-    pub case: Option<&'a Case>,
-    /// Read from the API server for this very decision. Absent until [`super::Step::Look`].
+    pub record: Option<&'a WorkloadRecord>,
+    /// The record of an earlier object of this name that was contained and then deleted, if there is one.
+    pub predecessor: Option<&'a WorkloadRecord>,
+    /// Read from the API server for this very decision. Absent until [`super::Step::ReadTarget`].
     pub live: Option<&'a Live>,
-    /// Key 1: we may write in that namespace.
-    pub rbac: bool,
-    /// The kill switch is thrown, and by what.
+    /// First opt-in: whether the operator may write in that namespace; `None`: that could not be asked.
+    pub access: Option<bool>,
+    /// Whether the kill switch is set, and by what.
     pub paused: Option<&'static str>,
-    /// Revision of the advisory index in use.
-    pub index_revision: Option<u64>,
-    /// The latest of: this process began to act, the index in use changed, a policy that judges this workload changed.
-    pub settled_since: DateTime<Utc>,
-    /// Of all workloads: budgets are counted from them.
-    pub cases: &'a [&'a Case],
+    /// The advisory index in use. Absent: there is none, or it may be older than one used before.
+    pub index: Option<IndexFacts>,
+    /// Messages of this target that the outbox knows, by id.
+    pub deliveries: &'a BTreeMap<String, Delivery>,
+    pub budget: &'a BudgetUse,
     pub breaker: &'a Breaker,
     pub settings: &'a Settings,
     pub own_namespace: &'a str,
     pub exempt_namespaces: &'a [String],
-    /// Makes the name of a latch, should one be made now.
+    /// Names a containment or a message, should one be made now.
     pub nonce: &'a str,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub struct Opinion<'a> {
+pub struct PolicyVerdict<'a> {
     pub policy: &'a Policy,
     pub verdict: &'a Verdict,
     /// How many workloads that policy judges.
     pub selected: u32,
 }
 
-/// The policies there are.
-#[derive(Debug, Clone, Default)]
+/// The policies that exist.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Policies {
-    /// By UID. A policy whose spec is invalid is `None`: it exists, and what it holds stays held.
+    /// By UID. `None`: its spec is invalid; it exists, keeps what it holds and takes no new action.
     pub known: BTreeMap<String, Option<Arc<Policy>>>,
-    /// Whether `known` is all of them: until then nobody is held to be deleted.
+    /// Whether `known` is the complete list and each valid one has judged every workload since the start: only then does a missing
+    /// verdict mean anything, and only then is a policy that is not in `known` deleted.
     pub complete: bool,
 }
 
-/// What the API server says right now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexFacts {
+    pub revision: u64,
+    /// The date of the advisory data, not of its download.
+    pub data_at: DateTime<Utc>,
+}
+
+/// How far a message to an owner has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    Pending,
+    Confirmed(DateTime<Utc>),
+}
+
+/// What the API server reports right now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Live {
     pub namespace: NamespaceFacts,
@@ -66,7 +82,7 @@ pub struct Live {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NamespaceFacts {
-    /// Key 3.
+    /// Third opt-in.
     pub enabled: bool,
     pub paused: bool,
     pub terminating: bool,
@@ -90,11 +106,13 @@ pub struct Target {
     pub images: Vec<String>,
     pub hold: Option<String>,
     pub undo: Option<String>,
-    /// The copy of the latch it carries: compared to skip writes, never believed.
-    pub copy: Option<String>,
+    /// The copy of the record that it carries: compared to skip writes, never believed.
+    pub annotation: Option<String>,
     pub hpa: Option<String>,
     pub keda: Option<String>,
     pub gitops: Option<String>,
+    /// The field manager that wrote `spec.replicas` last, other than the operator.
+    pub replicas_manager: Option<String>,
     /// Its pods that have not ended, terminating ones too.
     pub pods: Vec<LivePod>,
 }
@@ -107,4 +125,17 @@ pub struct LivePod {
     /// Run by the kubelet from a file.
     pub mirror: bool,
     pub digests: Vec<Digest>,
+}
+
+impl Target {
+    /// Whether a pod that is not about to end runs one of `digests`.
+    pub(super) fn runs(&self, digests: &[Digest]) -> bool {
+        self.pods.iter().any(|pod| !pod.terminating && pod.runs(digests))
+    }
+}
+
+impl LivePod {
+    pub(super) fn runs(&self, digests: &[Digest]) -> bool {
+        self.digests.iter().any(|digest| digests.contains(digest))
+    }
 }

@@ -1,31 +1,33 @@
-//! What to do about a workload that violates a policy: decided here, without I/O; carried out elsewhere, without ideas.
+//! What to do about a workload that violates a policy: decided here, without I/O; carried out elsewhere, without decisions.
 //!
-//! [`plan`] is one state machine per workload. It is asked again after every single step, so a crash between two writes is nothing
-//! special: whoever comes next reads the [`Case`] file and the live object, and the same function says what is left to do.
+//! [`plan`] is one state machine per target (an object with its UID). It is asked again after every single step, so that a crash between
+//! two writes is nothing special: the next caller reads the [`WorkloadRecord`] and the live object, and the same function returns what
+//! is left to do.
 //!
 //! ```text
-//! violating ─▶ Planned ─second look─▶ Noticed ─grace─▶ Latched ─/scale─▶ Applied ─pods gone─▶ Verified
-//!                 │                      │                │                  │                   │
-//!                 └── dry-run stays ─────┴── Cancelled    └── rolled back ───┴───── Restoring ◀──┘ ─▶ Restored
+//! each policy:  violating ─▶ Planned ─second look─▶ announced ─grace─▶ due ─┐
+//! the target:                                                               └▶ Recorded ─annotation, /scale─▶ Applied ─pods gone─▶ Verified
+//!                                                                                  │                           │                 │
+//!                                                                                  └──────────▶ Restoring ◀────┴─────────────────┘ ─▶ Closed
 //! ```
 
-mod approach;
+mod active;
 mod blocker;
 mod breaker;
 mod budget;
-mod case;
-mod demand;
-mod evidence;
+mod candidate;
+mod containment;
 mod facts;
 mod hold;
-mod keys;
-mod latch;
-mod latched;
-mod outlook;
+mod opt_in;
+mod pending;
 mod plan;
-mod rails;
+mod record;
 mod release;
 mod remediation;
+mod request;
+mod safeguards;
+mod status;
 mod step;
 
 #[cfg(test)]
@@ -37,13 +39,18 @@ mod tests;
 
 pub use blocker::Blocker;
 pub use breaker::{Breaker, BreakerState};
-pub use budget::Settings;
-pub use case::{Case, History, MAX_CASES, Notice, RETENTION_DAYS, case_name};
-pub use facts::{Facts, Live, LivePod, NamespaceFacts, Opinion, Policies, Target};
+pub use budget::{BudgetUse, Settings};
+pub use containment::{CloseReason, ContainedPod, Containment, Holder, PendingRelease, Phase};
+pub use facts::{
+    Delivery, Facts, IndexFacts, Live, LivePod, NamespaceFacts, Policies, PolicyVerdict, Target,
+};
 pub use hold::{Hold, InvalidHold, MAX_HOLD_HOURS};
-pub use keys::{Key, Keys};
-pub use latch::{Because, Holder, Latch, LatchedPod, Phase};
-pub use outlook::{Outlook, State};
+pub use opt_in::{OptIn, OptIns};
 pub use plan::plan;
+pub use record::{
+    Cause, History, MAX_RECORDS, MAX_RECORDS_OF_NAMESPACE, Notice, RECORD_VERSION, RETENTION_DAYS, TargetId,
+    WorkloadRecord, record_name,
+};
 pub use remediation::{ActionKind, Limits, Mode, Remediation, Restore, Trigger, When};
-pub use step::{About, Note, Plan, Step};
+pub use status::{MitigationStatus, State};
+pub use step::{About, Message, Note, Plan, Step};

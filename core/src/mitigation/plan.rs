@@ -1,19 +1,22 @@
 use chrono::{DateTime, Utc};
 
-use super::{Facts, Plan, approach, latched};
+use super::{Facts, Hold, InvalidHold, Plan, active, pending};
 
-/// The next step for one workload, or none, and how it stands.
+/// On workloads: `<RFC 3339 time>; <reason>`.
+const HOLD: &str = "breakwater.dev/hold-until";
+
+/// Returns the next step for one target, or none, and how it stands to each policy.
 ///
-/// Guarantees: no mutating step without all three keys turned (an undo needs the right to write only), on an exempt namespace or kind,
-/// on an Unknown verdict, beyond a budget or through an open breaker; `Scale` to anything but 0 only to the count that the latch
-/// recorded, only while the live count is 0. Assumes: asked again after each step with fresh facts; `live` was read for this decision
-/// and not before the case was last written; one caller at a time over all workloads (budgets are counted, not reserved).
+/// Guarantees: no mutating step without all three opt-ins (an undo needs the right to write only), on an exempt namespace or kind, on an
+/// Unknown verdict, beyond a budget or through an open breaker; `Scale` to 0 only after the record and the annotation exist, and to
+/// anything but 0 only to the count that the record holds, only while the live count is 0. Assumes: asked again after each step with
+/// fresh facts; `live` was read for this decision and not before the record was last written; one caller at a time over all targets
+/// (budgets are counted, not reserved).
 #[must_use]
 pub fn plan(facts: &Facts<'_>, now: DateTime<Utc>) -> Plan {
-    let case = facts.case.and_then(|case| case.holding().map(|latch| (case, latch)));
-    match case {
-        Some((case, latch)) => latched::plan(facts, case, latch, now),
-        None => approach::plan(facts, now),
+    match facts.record.and_then(|record| record.open().map(|containment| (record, containment))) {
+        Some((record, containment)) => active::plan(facts, record, containment, now),
+        None => pending::plan(facts, now),
     }
 }
 
@@ -24,9 +27,19 @@ impl Facts<'_> {
         self.paused.or(namespace.then_some("by the annotation of the namespace"))
     }
 
-    /// When the second look may be taken.
-    pub(super) fn second_look_at(&self, first: DateTime<Utc>) -> DateTime<Utc> {
-        let first = first.max(self.settled_since);
-        first.checked_add_signed(self.settings.second_look).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    /// The value of the hold annotation, from the newest source. An object that has a controller is not read: the admission policy that
+    /// checks the verb lets those pass, so that controllers may copy annotations.
+    pub(super) fn hold_annotation(&self) -> Option<&str> {
+        match self.live.and_then(|live| live.target.as_ref()) {
+            Some(target) => target.hold.as_deref().filter(|_| target.controlled_by.is_none()),
+            None => {
+                let workload = self.workload.filter(|workload| workload.controlled_by.is_none())?;
+                workload.annotations.get(HOLD).map(String::as_str)
+            }
+        }
+    }
+
+    pub(super) fn hold(&self, now: DateTime<Utc>) -> Result<Option<Hold>, InvalidHold> {
+        self.hold_annotation().map_or(Ok(None), |value| Hold::parse(value, now))
     }
 }

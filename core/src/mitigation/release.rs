@@ -1,57 +1,79 @@
-//! Whether a latch is to be let go, and why.
+//! Whether a containment is to be released, and why.
 
 use chrono::{DateTime, Utc};
 
-use super::{Because, Blocker, Case, Facts, Holder, Latch, Mode, budget, latched::UNDO};
-use crate::policy::{Compliance, Policy};
+use super::{Blocker, CloseReason, Containment, Facts, Holder, Mode, PendingRelease, WorkloadRecord};
+use crate::{
+    policy::{Compliance, Policy},
+    workload::Workload,
+};
 
-/// `Err`: it would be let go but for this.
+/// On workloads: the nonce of the containment to undo.
+const UNDO: &str = "breakwater.dev/undo";
+
+/// What is to be done about a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Release {
+    /// It stays contained.
+    Keep,
+    /// It is to be released when that still holds at the second look; written down first.
+    Note(Option<PendingRelease>),
+    Now(CloseReason),
+}
+
+/// Returns what is to be done; `Err`: it would be released but for this.
 pub(super) fn release(
     facts: &Facts<'_>,
-    case: &Case,
-    latch: &Latch,
+    record: &WorkloadRecord,
+    containment: &Containment,
     now: DateTime<Utc>,
-) -> Result<Option<Because>, Blocker> {
-    if is_undone(facts, latch) {
-        return Ok(Some(Because::Undo));
+) -> Result<Release, Blocker> {
+    if is_undone(facts, containment) {
+        return Ok(Release::Now(CloseReason::Undo));
     }
-    let standings: Vec<Standing> = latch.holders.iter().map(|holder| standing(facts, holder)).collect();
-    let because = match standings.iter().max() {
-        None | Some(Standing::Deleted) => Some(Because::PolicyDeleted),
-        Some(Standing::Off) => Some(Because::PolicyOff),
-        Some(Standing::Compliant) => Some(Because::Compliant),
-        Some(Standing::Holds | Standing::Unknown) => after(facts, case, latch, now).then_some(Because::After),
+    let standings = containment.holders.iter().map(|holder| standing(facts, containment, holder, now));
+    let reason = match standings.max() {
+        None | Some(Standing::Deleted) => Some(CloseReason::PolicyDeleted),
+        Some(Standing::Off) => Some(CloseReason::PolicyOff),
+        Some(Standing::OutOfScope) => Some(CloseReason::OutOfScope),
+        Some(Standing::Compliant) => Some(CloseReason::Compliant),
+        Some(Standing::Holds | Standing::Unknown) => {
+            after_at(facts, record, containment).filter(|end| *end <= now).map(|_| CloseReason::After)
+        }
     };
-    let Some(because) = because else { return Ok(None) };
-    if because.is_explicit() {
-        return Ok(Some(because));
+    let Some(reason) = reason else {
+        return Ok(if containment.release.is_some() { Release::Note(None) } else { Release::Keep });
+    };
+    if reason.is_explicit() {
+        return Ok(Release::Now(reason));
     }
-    // An older index knows fewer advisories: it acquits out of ignorance.
-    let have = facts.index_revision.ok_or(Blocker::IndexMissing)?;
-    if have < latch.index_revision {
-        return Err(Blocker::IndexOlder { have, needed: latch.index_revision });
-    }
-    let second_look = facts.second_look_at(latch.since);
+    // An older index knows fewer advisories: it would release out of ignorance.
+    facts.check_index(containment.index_revision, now)?;
+    let pending = containment.release.as_ref().filter(|pending| pending.reason == reason);
+    let Some(pending) = pending else {
+        return Ok(Release::Note(Some(PendingRelease { reason, since: now })));
+    };
+    let second_look = facts.second_look_at(pending.since);
     if now < second_look {
-        return Err(Blocker::SecondLook(second_look));
+        return Err(Blocker::ConfirmationPending(second_look));
     }
     if facts.breaker.is_open() {
         return Err(Blocker::BreakerOpen);
     }
-    facts.settings.allows_restore(&budget::usage(facts.cases, &facts.target.namespace, None, now))?;
-    Ok(Some(because))
+    facts.budget.allows_restore(facts.settings, record.cause, now)?;
+    Ok(Release::Now(reason))
 }
 
-/// Asked for by the nonce of this very latch; any other value is stale and ignored, never refused.
+/// Whether an undo is asked for by the nonce of this very containment; any other value is stale and ignored, never refused.
 ///
 /// Nothing is read from an object that has a controller: the admission policy that checks the verb lets those pass, so that controllers
 /// may copy annotations, and whoever may edit an object may claim a controller for it.
-fn is_undone(facts: &Facts<'_>, latch: &Latch) -> bool {
+fn is_undone(facts: &Facts<'_>, containment: &Containment) -> bool {
     let cached = facts.workload.filter(|workload| workload.controlled_by.is_none());
     let cached = cached.and_then(|workload| workload.annotations.get(UNDO).map(String::as_str));
     let live = facts.live.and_then(|live| live.target.as_ref());
     let live = live.map(|target| target.undo.as_deref().filter(|_| target.controlled_by.is_none()));
-    live.unwrap_or(cached) == Some(latch.nonce.as_str())
+    live.unwrap_or(cached) == Some(containment.nonce.as_str())
 }
 
 /// How firmly a policy holds; the firmest of several decides.
@@ -59,12 +81,13 @@ fn is_undone(facts: &Facts<'_>, latch: &Latch) -> bool {
 enum Standing {
     Deleted,
     Off,
+    OutOfScope,
     Compliant,
     Unknown,
     Holds,
 }
 
-fn standing(facts: &Facts<'_>, holder: &Holder) -> Standing {
+fn standing(facts: &Facts<'_>, containment: &Containment, holder: &Holder, now: DateTime<Utc>) -> Standing {
     let policy = match facts.policies.known.get(&holder.policy_uid) {
         None if facts.policies.complete => return Standing::Deleted,
         None | Some(None) => return Standing::Unknown,
@@ -73,43 +96,59 @@ fn standing(facts: &Facts<'_>, holder: &Holder) -> Standing {
     if policy.remediation.mode != Mode::Enforce {
         return Standing::Off;
     }
-    let opinion = facts.opinions.iter().find(|opinion| opinion.policy.id.uid == holder.policy_uid);
-    match opinion {
-        Some(opinion) => match opinion.verdict.compliance {
-            Compliance::Violating => Standing::Holds,
-            Compliance::Unknown => Standing::Unknown,
-            Compliance::Compliant if policy.remediation.restore.on_compliant => Standing::Compliant,
-            Compliance::Compliant => Standing::Holds,
-        },
-        // Not judged is not acquitted, unless the policy does not mean this workload any more.
-        None if is_out_of_scope(facts, policy) => Standing::Off,
-        None => Standing::Unknown,
+    let judged = facts.verdicts.iter().find(|judged| judged.policy.id.uid == holder.policy_uid);
+    match judged {
+        Some(judged) => {
+            let is_outdated = judged.verdict.changes_at.is_some_and(|time| time <= now);
+            match judged.verdict.compliance {
+                Compliance::Violating => Standing::Holds,
+                _ if is_outdated || !judged.verdict.is_complete => Standing::Unknown,
+                Compliance::Unknown => Standing::Unknown,
+                Compliance::Compliant if policy.remediation.restore.on_compliant => Standing::Compliant,
+                Compliance::Compliant => Standing::Holds,
+            }
+        }
+        None => facts
+            .workload
+            .map_or(Standing::Unknown, |workload| uncovered(policy, workload, containment, holder)),
     }
 }
 
-fn is_out_of_scope(facts: &Facts<'_>, policy: &Policy) -> bool {
-    facts.workload.is_some_and(|workload| !policy.selector.selects(workload, &policy.id.namespace))
-}
-
-/// `restore.after` of every policy that still holds it is over, and it was not used before.
-fn after(facts: &Facts<'_>, case: &Case, latch: &Latch, now: DateTime<Utc>) -> bool {
-    if case.history.restored_after {
-        return false;
+/// How a policy stands that does not judge the workload (any more). Not judged is not released, unless it is certain that the policy does
+/// not speak about what the template runs.
+fn uncovered(policy: &Policy, workload: &Workload, containment: &Containment, holder: &Holder) -> Standing {
+    if !policy.selector.selects(workload, &policy.id.namespace) {
+        let is_edited = policy.selector.fingerprint() != holder.selector;
+        // A namespace is labelled by those who may edit namespaces; a workload by its tenant, and that releases nothing.
+        let in_namespace = policy.selector.selects_namespace(workload, &policy.id.namespace);
+        let is_own = policy.id.namespace == workload.id.namespace;
+        return if is_edited || is_own || !in_namespace { Standing::Off } else { Standing::Holds };
     }
-    latch.holders.iter().all(|holder| {
-        let policy = facts.policies.known.get(&holder.policy_uid).and_then(Option::as_ref);
-        let after = policy.and_then(|policy| policy.remediation.restore.after);
-        after.and_then(|after| latch.time.checked_add_signed(after)).is_some_and(|end| end <= now)
-    })
+    let runs_contained = workload
+        .running
+        .iter()
+        .filter_map(|image| image.identity.digest())
+        .any(|digest| containment.digests.contains(digest));
+    if policy.covers(workload) || runs_contained { Standing::Unknown } else { Standing::OutOfScope }
 }
 
-/// When `restore.after` may let it go.
-pub(super) fn after_at(facts: &Facts<'_>, case: &Case, latch: &Latch) -> Option<DateTime<Utc>> {
-    if case.history.restored_after {
+/// When `restore.after` releases it: once, and when every policy that still exists and holds it has one.
+pub(super) fn after_at(
+    facts: &Facts<'_>,
+    record: &WorkloadRecord,
+    containment: &Containment,
+) -> Option<DateTime<Utc>> {
+    if record.history.restored_after {
         return None;
     }
-    let afters = latch.holders.iter().filter_map(|holder| {
-        facts.policies.known.get(&holder.policy_uid).and_then(Option::as_ref)?.remediation.restore.after
-    });
-    afters.max().and_then(|after| latch.time.checked_add_signed(after))
+    let mut latest = None;
+    for holder in &containment.holders {
+        let after = match facts.policies.known.get(&holder.policy_uid) {
+            None if facts.policies.complete => continue,
+            None | Some(None) => return None,
+            Some(Some(policy)) => policy.remediation.restore.after?,
+        };
+        latest = latest.max(Some(containment.time.checked_add_signed(after)?));
+    }
+    latest
 }

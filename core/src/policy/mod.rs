@@ -5,6 +5,7 @@
 mod checks;
 mod evaluate;
 mod exception;
+mod scope;
 mod verdict;
 
 #[cfg(test)]

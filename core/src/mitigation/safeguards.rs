@@ -1,4 +1,4 @@
-//! What is never touched, whoever asks. Nothing a tenant can set (priority class, label prefix) puts a workload on or off the rails.
+//! What is never touched, whatever a policy asks. Nothing that a tenant can set (priority class, label prefix) exempts a workload.
 
 use super::{ActionKind, Blocker};
 use crate::workload::{WorkloadKind, WorkloadRef};

@@ -2,15 +2,15 @@ use chrono::{DateTime, Utc};
 
 use super::{ActionKind, Mode};
 
-/// Where a workload stands, as `status.mitigations` shows it.
+/// How one workload stands to one policy's remediation, as `status.mitigations` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outlook {
+pub struct MitigationStatus {
     pub action: ActionKind,
-    /// DryRun when a key is missing.
+    /// DryRun when an opt-in is missing.
     pub mode: Mode,
     pub state: State,
     pub previous_replicas: Option<i32>,
-    /// Names the missing key or the blocker. Without counters and relative times, so that it does not flap.
+    /// Names the missing opt-in or the blocker. Without counters and relative times, so that it does not flap.
     pub reason: String,
     /// When the state ends or the next thing happens, if that is known.
     pub until: Option<DateTime<Utc>>,
@@ -18,14 +18,21 @@ pub struct Outlook {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
+    /// It is or would be acted upon; the reason says what is awaited.
     Planned,
-    Noticed,
-    Latched,
+    /// The owner was told; `until` is the deadline.
+    Announced,
+    /// The record is written; the act follows.
+    Recorded,
     Applied,
+    /// Replicas are 0 and the pods are gone.
     Verified,
     Restored,
     Blocked,
+    /// A hold or a pause; nothing is done.
     Held,
+    /// Something else keeps scaling it up.
+    Contested,
     Cancelled,
     Failed,
 }
@@ -34,20 +41,27 @@ impl State {
     /// Whether the workload is, or is about to be, as the mitigation wants it.
     #[must_use]
     pub fn is_contained(self) -> bool {
-        matches!(self, Self::Latched | Self::Applied | Self::Verified)
+        matches!(self, Self::Recorded | Self::Applied | Self::Verified)
+    }
+
+    /// Whether nothing follows any more.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Restored | Self::Cancelled)
     }
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Planned => "Planned",
-            Self::Noticed => "Noticed",
-            Self::Latched => "Latched",
+            Self::Announced => "Announced",
+            Self::Recorded => "Recorded",
             Self::Applied => "Applied",
             Self::Verified => "Verified",
             Self::Restored => "Restored",
             Self::Blocked => "Blocked",
             Self::Held => "Held",
+            Self::Contested => "Contested",
             Self::Cancelled => "Cancelled",
             Self::Failed => "Failed",
         }
