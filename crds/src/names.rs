@@ -22,14 +22,14 @@ pub mod labels {
     pub const SCANJOB_UID: &str = "breakwater.dev/scanjob-uid";
     /// On ScanJobs and Jobs: hash of the question, so that a retry meets the same object.
     pub const QUESTION: &str = "breakwater.dev/question";
-    /// On namespaces: `enabled` is one of the three keys that mitigation needs.
+    /// On namespaces: `enabled` is one of the three opt-ins that mitigation needs.
     pub const REMEDIATION: &str = "breakwater.dev/remediation";
     /// On namespaces: `true` makes admission refuse when no replica answers.
     pub const FAIL_CLOSED: &str = "breakwater.dev/fail-closed";
     /// On pods: isolated, by which action.
     pub const QUARANTINE: &str = "breakwater.dev/quarantine";
-    /// On the latch ConfigMaps.
-    pub const LATCH: &str = "breakwater.dev/latch";
+    /// On the ConfigMaps of mitigation records: `open` or `closed`.
+    pub const MITIGATION: &str = "breakwater.dev/mitigation";
 
     /// The value of [`REMEDIATION`] that turns the key.
     pub const ENABLED: &str = "enabled";
@@ -42,17 +42,17 @@ pub mod annotations {
     pub const DUE: &str = "breakwater.dev/due";
     /// On ScanJobs that a schedule made: how many of its policy's registries may be scanned at the same time.
     pub const AT_ONCE: &str = "breakwater.dev/at-once";
-    /// On workloads: the nonce of the latch to undo. Custom verb `undo`.
+    /// On workloads: the nonce of the containment to undo. Custom verb `undo`.
     pub const UNDO: &str = "breakwater.dev/undo";
     /// On workloads: `<RFC 3339 time>; <reason>`, at most 72 h ahead. Custom verb `hold`.
     pub const HOLD_UNTIL: &str = "breakwater.dev/hold-until";
-    /// On workloads: a copy of the latch record, for people. Never read back.
-    pub const LATCH: &str = "breakwater.dev/latch";
+    /// On workloads: a copy of the mitigation record, for people. Never believed.
+    pub const MITIGATION: &str = "breakwater.dev/mitigation";
     /// On workloads: `<reason>; until=<RFC 3339 time>` passes admission. Custom verb `break-glass`.
     pub const BREAK_GLASS: &str = "breakwater.dev/break-glass";
     /// On pods: any value lifts the quarantine. Custom verb `unquarantine`.
     pub const UNQUARANTINE: &str = "breakwater.dev/unquarantine";
-    /// On namespaces: `true` pauses every action there; latches stay.
+    /// On namespaces: `true` pauses every action there; containments stay.
     pub const PAUSE: &str = "breakwater.dev/pause-remediation";
     /// On workloads and namespaces: who owns it.
     pub const OWNER: &str = "breakwater.dev/owner";

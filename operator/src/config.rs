@@ -83,14 +83,15 @@ pub enum Store {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Remediation {
-    /// The kill switch: nothing is acted on, restored or escalated. Latches stay.
+    /// The kill switch: nothing is acted on, restored or escalated. Containments stay.
     pub paused: bool,
-    /// After a start, an upgrade, an index or policy change: from the first look, which only plans, to the first action.
+    /// From the moment a reason to act, or to release, is first seen to the announcement, or the release.
     #[serde(with = "duration")]
     pub second_look: Duration,
     pub max_per_hour: u32,
     pub max_per_namespace_per_hour: u32,
     pub max_concurrent: u32,
+    pub max_concurrent_per_namespace: u32,
     /// The breaker opens when one evaluation would hit more than this share of all workloads…
     pub breaker_percent: u8,
     /// … or so many in five minutes.
@@ -160,6 +161,7 @@ impl Default for Remediation {
             max_per_hour: 20,
             max_per_namespace_per_hour: 5,
             max_concurrent: 10,
+            max_concurrent_per_namespace: 5,
             breaker_percent: 20,
             breaker_count: 10,
             cooldown: Duration::from_secs(600),

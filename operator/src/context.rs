@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -16,6 +17,8 @@ pub struct Context {
     pub clock: Clock,
     /// The last good configuration; reloaded while running.
     pub config: Arc<ArcSwap<Config>>,
+    /// Counts up whenever `config` was replaced.
+    pub config_changed: Arc<watch::Sender<u64>>,
     /// The namespace the operator lives in.
     pub namespace: Arc<str>,
     /// This replica, unique among all that ever ran: the pod's name.
@@ -28,6 +31,12 @@ pub struct Context {
 }
 
 impl Context {
+    /// Takes a configuration over and tells those who wait for one.
+    pub fn set_config(&self, config: Config) {
+        self.config.store(Arc::new(config));
+        self.config_changed.send_modify(|version| *version = version.wrapping_add(1));
+    }
+
     #[must_use]
     pub fn new(client: kube::Client, namespace: &str, instance: &str, config: Config) -> Self {
         let stop = CancellationToken::new();
@@ -35,6 +44,7 @@ impl Context {
             client,
             clock: Clock,
             config: Arc::new(ArcSwap::from_pointee(config)),
+            config_changed: Arc::default(),
             namespace: namespace.into(),
             instance: instance.into(),
             metrics: Metrics::default(),

@@ -177,6 +177,8 @@ async fn client() -> anyhow::Result<kube::Client> {
     config.headers.push((axum::http::header::USER_AGENT, axum::http::HeaderValue::from_static(agent)));
     config.read_timeout = Some(Duration::from_secs(u64::from(WATCH_TIMEOUT) + 30));
     config.reset_reader_on_write = true;
+    // Retries belong to those who know what is asked: a refused eviction is no failure, and is asked for again in its own time.
+    config.default_retry = false;
     let client = ClientBuilder::try_from(config).context("making a client of the API server")?;
     Ok(client.with_layer(&MapResponseLayer::new(nesting::cut)).build())
 }

@@ -11,6 +11,7 @@ use std::{
 use breakwater_core::{
     Digest, ImageReference,
     ledger::Remembered,
+    mitigation::{WorkloadRecord, record_name},
     printable,
     scan::{
         Listing, Offer, OfferedIndex, OfferedManifest as OfferedBytes, Outcome, PostedInventory, Question,
@@ -21,7 +22,7 @@ use breakwater_operator::{
     controllers::scanjob::credentials::config_for,
     intake::{Ended, Offered, OfferedManifest, Refusal, listing, offer, outcome, posted, record},
     kube::nesting::Cutter,
-    mitigation::records,
+    mitigation::{breaker, records},
     store::{Resolution, Room},
 };
 use bytes::Bytes;
@@ -32,6 +33,7 @@ use k8s_openapi::{
         batch::v1::Job,
         core::v1::{ConfigMap, Secret},
     },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use serde_json::Value;
 
@@ -155,9 +157,12 @@ fn documents_of_the_store() {
 #[test]
 fn records_of_mitigation() {
     seeds("mitigation_records", |seed| {
+        let name = serde_json::from_slice::<WorkloadRecord>(seed)
+            .map(|record| record_name(&record.target, record.cause));
+        let metadata = ObjectMeta { name: name.ok(), ..ObjectMeta::default() };
         let data = Some(BTreeMap::from([("record".to_owned(), text(seed).to_owned())]));
-        let breaker = serde_json::from_slice(seed).map(records::read_breaker);
-        records::read(ConfigMap { data, ..ConfigMap::default() }).is_ok()
+        let breaker = serde_json::from_slice(seed).map(breaker::read);
+        records::read(ConfigMap { metadata, data, ..ConfigMap::default() }).is_ok()
             || breaker.is_ok_and(|read| read.is_ok())
     });
 }

@@ -174,6 +174,10 @@ impl<'a> Candidate<'a> {
     /// The first look only plans. A reason that was seen before keeps the time at which it was first seen.
     fn open(&self, before: Option<&Notice>) -> Result<Progress, Blocker> {
         self.check_room(before)?;
+        if self.facts.live.is_none() {
+            // What only the live object tells may forbid it: then nothing is planned that would be withdrawn at once.
+            return Ok(self.read_target());
+        }
         let request = self.request;
         let is_same_reason = |notice: &&Notice| {
             let known = Notice {

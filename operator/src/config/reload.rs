@@ -3,8 +3,6 @@
 //! What cannot be read changes nothing, but pauses mitigation: the kill switch is in there, and a switch that cannot be read counts as
 //! thrown.
 
-use std::sync::Arc;
-
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference};
 use kube::{
@@ -130,7 +128,7 @@ async fn adopt(context: &Context, events: &Events, stored: Option<&ConfigMap>) {
         Ok(config) => {
             tracing::info!("the configuration is taken over");
             context.metrics.configuration_loaded("Loaded");
-            context.config.store(Arc::new(config));
+            context.set_config(config);
         }
         Err(error) => {
             tracing::error!(%error, "the configuration is not usable: the last good one holds, mitigation is paused");
@@ -143,7 +141,9 @@ async fn adopt(context: &Context, events: &Events, stored: Option<&ConfigMap>) {
                 .await;
             let mut paused = (*before).clone();
             paused.remediation.paused = true;
-            context.config.store(Arc::new(paused));
+            if paused != *before {
+                context.set_config(paused);
+            }
         }
     }
 }

@@ -2,4 +2,4 @@
 
 mod verdicts;
 
-pub use verdicts::{JudgedWorkload, Policies, Verdicts};
+pub use verdicts::{JudgedWorkload, Verdicts};

@@ -4,6 +4,7 @@ use std::{
 };
 
 use breakwater_core::{
+    mitigation::Policies,
     policy::{Compliance, Policy, Verdict},
     workload::{Workload, WorkloadRef},
 };
@@ -23,16 +24,6 @@ struct Inner {
     workloads: BTreeMap<WorkloadRef, JudgedWorkload>,
     /// By policy UID: how many workloads it selects.
     selected: BTreeMap<String, u32>,
-}
-
-/// The policies that exist.
-#[derive(Debug, Clone, Default)]
-pub struct Policies {
-    /// By UID. `None`: its spec is invalid; it exists, keeps what it holds and takes no new action.
-    pub known: BTreeMap<String, Option<Arc<Policy>>>,
-    /// Whether `known` is the complete list and each valid one has judged every workload since the start: only then does a missing
-    /// verdict mean anything, and only then is a policy that is not in `known` deleted.
-    pub complete: bool,
 }
 
 /// One workload as it was last judged. Cheap to clone.

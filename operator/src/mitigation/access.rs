@@ -1,7 +1,8 @@
-//! Key 1: whether our role may write workloads in a namespace. Asked, not assumed: an install overlay grants it, per namespace if wanted.
+//! The first opt-in: whether the operator's role may act in a namespace. It is asked, not assumed: an install overlay grants it.
 
 use std::{
     collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -13,42 +14,54 @@ use kube::{Api, Client, api::PostParams};
 
 use super::MitigationError;
 
-/// An answer holds so long.
+/// An answer holds so long. A review that failed is no answer, and is not kept.
 const KEEP: Duration = Duration::from_secs(60);
 
-/// So many answers are kept; with more they are all asked anew.
+/// The most answers kept; with more they are all asked anew.
 const MAX_ANSWERS: usize = 4096;
+
+type Answers = HashMap<(String, &'static str), (Instant, bool)>;
 
 #[derive(Debug, Default)]
 pub(super) struct Access {
-    answers: HashMap<(String, &'static str), (Instant, bool)>,
+    answers: Mutex<Answers>,
 }
 
 impl Access {
-    /// Whether what mitigation does to workloads of this kind is granted in `namespace`. An answer that cannot be had is a no.
+    /// Whether what mitigation does to workloads of this kind is granted in `namespace`; `None`: that could not be asked.
     pub(super) async fn may_act(
-        &mut self,
+        &self,
         client: &Client,
         namespace: &str,
         kind: WorkloadKind,
         now: Instant,
-    ) -> bool {
+    ) -> Option<bool> {
         let needed = needed(kind);
         let key = (namespace.to_owned(), needed.resource);
-        if let Some((asked, granted)) = self.answers.get(&key)
-            && now.saturating_duration_since(*asked) < KEEP
+        let known = self.answers().get(&key).copied();
+        if let Some((asked, granted)) = known
+            && now.saturating_duration_since(asked) < KEEP
         {
-            return *granted;
+            return Some(granted);
         }
-        let granted = ask(client, namespace, &needed).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, namespace, "it could not be asked what is granted");
-            false
-        });
-        if self.answers.len() >= MAX_ANSWERS {
-            self.answers.clear();
+        match ask(client, namespace, &needed).await {
+            Ok(granted) => {
+                let mut answers = self.answers();
+                if answers.len() >= MAX_ANSWERS {
+                    answers.clear();
+                }
+                answers.insert(key, (now, granted));
+                Some(granted)
+            }
+            Err(error) => {
+                tracing::warn!(%error, namespace, "the right to act could not be asked for");
+                None
+            }
         }
-        self.answers.insert(key, (now, granted));
-        granted
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

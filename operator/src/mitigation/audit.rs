@@ -6,36 +6,46 @@ use breakwater_core::mitigation::{Facts, Plan, Step};
 const TARGET: &str = "breakwater::audit";
 
 pub(super) fn decision(facts: &Facts<'_>, plan: &Plan, step: &Step, epoch: i64) {
-    let outlook = plan.outlook.as_ref();
     let target = facts.live.and_then(|live| live.target.as_ref());
-    let latch = facts.case.and_then(|case| case.latch.as_ref());
-    let opinions: Vec<String> = facts
-        .opinions
+    let containment = facts.record.and_then(|record| record.containment.as_ref());
+    let verdicts: Vec<String> = facts
+        .verdicts
         .iter()
-        .map(|opinion| {
-            let rules = opinion.verdict.violated().join("+");
-            let id = &opinion.policy.id;
-            format!("{}/{}={:?}:{rules}", id.namespace, id.name, opinion.verdict.compliance)
+        .map(|judged| {
+            let rules = judged.verdict.violated().join("+");
+            let id = &judged.policy.id;
+            format!("{}/{}={:?}:{rules}", id.namespace, id.name, judged.verdict.compliance)
+        })
+        .collect();
+    let statuses: Vec<String> = plan
+        .statuses
+        .values()
+        .map(|status| {
+            format!(
+                "{} {:?} {}: {}",
+                status.action.as_str(),
+                status.mode,
+                status.state.as_str(),
+                status.reason
+            )
         })
         .collect();
     tracing::info!(
         target: TARGET,
-        workload = %facts.target,
+        workload = %facts.target.workload,
+        uid = facts.target.uid,
         step = step.name(),
         replicas = if let Step::Scale { replicas } = step { Some(*replicas) } else { None },
-        state = outlook.map(|outlook| outlook.state.as_str()),
-        mode = outlook.map(|outlook| format!("{:?}", outlook.mode)),
-        reason = outlook.map(|outlook| outlook.reason.as_str()),
-        opinions = opinions.join(" "),
-        uid = target.map(|target| target.uid.as_str()),
+        phase = containment.map(|containment| format!("{:?}", containment.phase)),
+        statuses = statuses.join("; "),
+        verdicts = verdicts.join(" "),
         resource_version = target.map(|target| target.resource_version.as_str()),
         live_replicas = target.map(|target| target.replicas),
-        previous_replicas = latch.and_then(|latch| latch.previous_replicas),
-        nonce = latch.map(|latch| latch.nonce.as_str()),
-        index_revision = facts.index_revision,
-        rbac = facts.rbac,
+        previous_replicas = containment.and_then(|containment| containment.previous_replicas),
+        nonce = containment.map(|containment| containment.nonce.as_str()),
+        index_revision = facts.index.map(|index| index.revision),
+        access = facts.access,
         breaker_open = facts.breaker.is_open(),
-        held = facts.cases.iter().filter(|case| case.holding().is_some()).count(),
         epoch,
         "decided"
     );

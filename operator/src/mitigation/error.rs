@@ -15,11 +15,23 @@ pub enum MitigationError {
     #[error("record {name} cannot be read: {source}")]
     RecordMalformed { name: String, source: serde_json::Error },
     #[error(
-        "record {name} has version {version}, which is newer than this program: nothing is done until it is upgraded"
+        "record {name} has version {version}, which this program does not read: its workload is left alone"
     )]
     RecordVersion { name: String, version: u32 },
+    #[error(
+        "record {name} does not belong to the object that it names: its name is made from the object's UID"
+    )]
+    RecordMisplaced { name: String },
+    #[error("the breaker cannot be read: {0}; its key state may be Open or Closed")]
+    BreakerMalformed(serde_json::Error),
     #[error("record {name} reads back differently than it was written")]
     RecordDiffers { name: String },
+    #[error("the object was not read before it was to be written")]
+    TargetNotRead,
+    #[error("a worker failed: {0}")]
+    WorkerFailed(String),
+    #[error("the outbox is full")]
+    OutboxFull,
     #[error("a {0} cannot be acted on")]
     Unsupported(&'static str),
 }

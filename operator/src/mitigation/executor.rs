@@ -1,462 +1,396 @@
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::{Duration, Instant},
+    collections::BTreeMap,
+    sync::{Arc, PoisonError},
+    time::Duration,
 };
 
 use breakwater_core::{
     Digest,
     mitigation::{
-        About, Case, Facts, Live, Mode, Note, Opinion, Outlook, Plan, Policies, Settings, State, Step, plan,
+        Breaker, Facts, IndexFacts, Live, MitigationStatus, Mode, Plan, PolicyVerdict, Settings, State, Step,
+        TargetId, plan,
     },
-    policy::Compliance,
+    policy::{Compliance, Policy},
     printable,
     workload::{Workload, WorkloadRef},
 };
-use breakwater_crds::ImagePolicy;
 use chrono::{DateTime, TimeDelta, Utc};
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::{Api, api::ListParams};
+use kube::Api;
+use tokio::sync::Mutex;
 
 use super::{
-    MitigationError,
+    Health, MitigationError,
     access::Access,
-    act, audit,
-    board::{Board, Judgement, Submitted},
-    live,
-    records::Records,
-    within,
+    actions, audit,
+    breaker::{self, StoredBreaker},
+    outbox::Outbox,
+    queue::Urgency,
+    records::{Records, Refreshed},
+    status_table::StatusTable,
+    target,
 };
 use crate::{
     config,
     context::Context,
-    inventory::Images,
+    evaluate::{JudgedWorkload, Verdicts},
     kube::{
         events::{Events, Kind},
         lease::Leadership,
     },
-    workloads::Workloads,
 };
 
-/// More steps than any workload needs in one go; the rest comes in the next pass.
-const MAX_STEPS: usize = 24;
-/// After a failure a workload is tried again so much later.
+/// More steps than any target needs in one go; the rest comes a moment later.
+const MAX_STEPS: usize = 32;
+/// After a failure a target is tried again so much later.
 const RETRY: TimeDelta = TimeDelta::seconds(10);
-/// An eviction that a disruption budget forbids is asked for again so much later.
+/// An eviction that a disruption budget refuses is asked for again so much later: at most twice a minute.
 const RETRY_EVICTION: TimeDelta = TimeDelta::seconds(30);
-/// While latches hold, it is checked so often which policies exist: a deletion may have been missed.
-const LIST_POLICIES: Duration = Duration::from_secs(60);
-/// Changes within this time become one pass.
-const SETTLE: Duration = Duration::from_millis(100);
-/// A person may reset the breaker at any time; so often it is looked whether somebody did.
-const LOOK_AT_BREAKER: TimeDelta = TimeDelta::seconds(10);
 
-/// What the caches say while a pass lasts.
-pub(super) struct Surroundings<'a> {
-    pub(super) workload: &'a (dyn Fn(&WorkloadRef) -> Option<Arc<Workload>> + Send + Sync),
-    /// How many workloads there are.
-    pub(super) total: u32,
-    /// Revision of the index in use; none while this replica is behind the newest revision ever used.
-    pub(super) revision: Option<u64>,
+/// What the caches know.
+pub(super) struct ClusterView {
+    pub(super) workload: Box<dyn Fn(&WorkloadRef) -> Option<Arc<Workload>> + Send + Sync>,
+    /// How many workloads exist.
+    pub(super) total: Box<dyn Fn() -> u32 + Send + Sync>,
+    /// The index in use; none while this replica is behind the highest revision ever used, or does not know it.
+    pub(super) index: Box<dyn Fn() -> Option<IndexFacts> + Send + Sync>,
 }
 
+impl std::fmt::Debug for ClusterView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClusterView").finish_non_exhaustive()
+    }
+}
+
+/// Carries out plans, one target at a time for each worker. Planning and the writing of records happen one after another, so that a budget
+/// that was counted is not used twice; reads and writes of workloads do not wait for each other.
 #[derive(Debug)]
 pub(super) struct Executor {
-    context: Context,
-    board: Arc<Board>,
-    leadership: Leadership,
-    events: Events,
+    pub(super) context: Context,
+    pub(super) verdicts: Arc<Verdicts>,
+    pub(super) view: ClusterView,
+    pub(super) statuses: Arc<StatusTable>,
+    pub(super) leadership: Leadership,
+    pub(super) events: Events,
+    pub(super) outbox: Outbox,
     access: Access,
-    pub(super) records: Records,
-    started: DateTime<Utc>,
-    revision: (Option<u64>, DateTime<Utc>),
-    /// UIDs of all ImagePolicies, as last listed.
-    listed: Option<(Instant, BTreeSet<String>)>,
-    submitted: BTreeSet<String>,
-    rests: BTreeMap<WorkloadRef, Rest>,
+    state: Mutex<Stored>,
+    /// Until when a target's evictions are not asked for again.
+    refused: std::sync::Mutex<BTreeMap<TargetId, DateTime<Utc>>>,
 }
 
-/// A workload that was looked at and needs nothing for a while, unless what was known changes.
 #[derive(Debug)]
-struct Rest {
-    until: DateTime<Utc>,
-    known: Digest,
+struct Stored {
+    records: Records,
+    breaker: StoredBreaker,
 }
 
-/// What is the same for all workloads of one pass.
-struct Pass<'a> {
-    around: &'a Surroundings<'a>,
-    policies: BTreeMap<String, Submitted>,
-    known: Policies,
-    settings: Settings,
-    paused: bool,
-    exempt: Vec<String>,
-}
-
-enum Done {
-    Fully,
-    /// A disruption budget forbids it for now.
-    NotYet,
+/// How one step ended.
+enum StepResult {
+    Done,
+    /// It is to be tried at that time, for this reason.
+    Deferred(DateTime<Utc>, String),
 }
 
 impl Executor {
     pub(super) async fn new(
         context: Context,
-        board: Arc<Board>,
+        verdicts: Arc<Verdicts>,
+        view: ClusterView,
+        statuses: Arc<StatusTable>,
         leadership: Leadership,
         events: Events,
+        outbox: Outbox,
     ) -> Result<Self, MitigationError> {
         let api = Api::namespaced(context.client.clone(), &context.namespace);
-        let records = Records::load(api).await?;
-        let now = context.clock.now();
-        Ok(Self {
+        let (records, refreshed) = Records::load(api.clone()).await?;
+        let breaker = StoredBreaker::load(api).await?;
+        let executor = Self {
             context,
-            board,
+            verdicts,
+            view,
+            statuses,
             leadership,
             events,
+            outbox,
             access: Access::default(),
-            records,
-            started: now,
-            revision: (None, now),
-            listed: None,
-            submitted: BTreeSet::new(),
-            rests: BTreeMap::new(),
-        })
-    }
-
-    pub(super) async fn run(mut self, workloads: &Workloads, images: &Images) -> Result<(), MitigationError> {
-        let mut workloads_changed = workloads.changed();
-        let mut images_changed = images.changed();
-        let stop = self.context.stop.clone();
-        let board = Arc::clone(&self.board);
-        loop {
-            let matched = images.matched().filter(|_| !images.index().is_behind());
-            let around = Surroundings {
-                workload: &|id| workloads.get(id),
-                total: u32::try_from(workloads.all().len()).unwrap_or(u32::MAX),
-                revision: matched.map(|matched| matched.revision),
-            };
-            let wake = match self.pass(&around).await {
-                Ok(wake) => wake,
-                Err(error @ MitigationError::NotLeading) => return Err(error),
-                Err(error) => {
-                    tracing::warn!(%error, "a pass of mitigation ended early and is tried again");
-                    Some(self.context.clock.now() + RETRY)
-                }
-            };
-            let pause = wake.map(|wake| (wake - self.context.clock.now()).to_std().unwrap_or_default());
-            let sleep = async {
-                match pause {
-                    Some(pause) => tokio::time::sleep(pause).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                () = board.submitted.notified() => {}
-                _ = workloads_changed.changed() => {}
-                _ = images_changed.changed() => {}
-                () = sleep => {}
-            }
-            tokio::time::sleep(SETTLE).await;
-        }
-    }
-
-    /// Takes every workload that needs it as far as it goes now. Returns when to come back though nothing changes.
-    pub(super) async fn pass(
-        &mut self,
-        around: &Surroundings<'_>,
-    ) -> Result<Option<DateTime<Utc>>, MitigationError> {
-        let now = self.context.clock.now();
-        let config = self.context.config.load_full();
-        if self.revision.0 != around.revision {
-            self.revision = (around.revision, now);
-        }
-        let settings = settings(&config.remediation);
-        let policies = self.board.snapshot();
-        let known = self.policies(&policies).await?;
-        let mut wake = self.mind_breaker(around, &settings, now).await?;
-        let pass = Pass {
-            around,
-            policies,
-            known,
-            settings,
-            paused: config.remediation.paused,
-            exempt: config.exempt_namespaces.clone(),
+            state: Mutex::new(Stored { records, breaker }),
+            refused: std::sync::Mutex::default(),
         };
-        for workload in self.targets(&pass) {
-            if self.context.stop.is_cancelled() {
-                return Ok(None);
-            }
-            let next = self.workload(&pass, &workload).await?;
-            wake = [wake, next].into_iter().flatten().min();
-        }
-        // What was planned in this very pass may be too much.
-        let opened = self.mind_breaker(around, &pass.settings, self.context.clock.now()).await?;
-        if self.records.all().any(|case| case.holding().is_some()) {
-            let list = now + TimeDelta::from_std(LIST_POLICIES).unwrap_or(TimeDelta::MAX);
-            wake = Some(wake.map_or(list, |wake| wake.min(list)));
-        }
-        Ok([wake, opened].into_iter().flatten().min())
+        executor.tell_unreadable(&refreshed).await;
+        Ok(executor)
     }
 
-    /// Opens the breaker if it has to; notices that a person reset it.
-    async fn mind_breaker(
-        &mut self,
-        around: &Surroundings<'_>,
-        settings: &Settings,
-        now: DateTime<Utc>,
-    ) -> Result<Option<DateTime<Utc>>, MitigationError> {
-        if self.records.breaker().is_open() {
-            self.records.read_breaker().await?;
-            if self.records.breaker().is_open() {
-                return Ok(Some(now + LOOK_AT_BREAKER));
+    /// Every target that there is something to decide about: those with a record, and violating ones that a policy wants acted upon.
+    pub(super) async fn targets(&self) -> Vec<(TargetId, Urgency)> {
+        let state = self.state.lock().await;
+        let mut targets: BTreeMap<TargetId, Urgency> =
+            state.records.all().map(|record| (record.target.clone(), urgency(record, None))).collect();
+        drop(state);
+        for id in self.verdicts.violating() {
+            if let Some(target) = self.verdicts.get(&id).and_then(|judged| self.wanted(&judged)) {
+                targets.entry(target).or_insert(Urgency::New);
             }
-            let reset =
-                breakwater_core::mitigation::Breaker { since: Some(now), ..self.records.breaker().clone() };
-            tracing::warn!("a person reset the breaker");
-            self.fence()?;
-            self.records.save_breaker(reset).await?;
-            self.rests.clear();
         }
-        let Some(open) = self.records.breaker().trip(self.records.all(), around.total, settings, now) else {
-            return Ok(None);
+        targets.into_iter().collect()
+    }
+
+    /// The targets behind one reference: the object that exists, and those that records remember.
+    pub(super) async fn targets_of(&self, id: &WorkloadRef) -> Vec<(TargetId, Urgency)> {
+        let judged = self.verdicts.get(id);
+        let workload = (self.view.workload)(id);
+        let state = self.state.lock().await;
+        let recorded =
+            state.records.of(id).map(|record| (record.target.clone(), urgency(record, workload.as_deref())));
+        let mut targets: BTreeMap<TargetId, Urgency> = recorded.collect();
+        drop(state);
+        if let Some(target) = judged.and_then(|judged| self.wanted(&judged)) {
+            targets.entry(target).or_insert(Urgency::New);
+        }
+        targets.into_iter().collect()
+    }
+
+    /// The target of a violating workload, if a policy that finds it so has remediation.
+    fn wanted(&self, judged: &JudgedWorkload) -> Option<TargetId> {
+        let policies = self.verdicts.policies();
+        let wants = |(uid, verdict): (&String, &Arc<breakwater_core::policy::Verdict>)| {
+            verdict.compliance == Compliance::Violating
+                && policies
+                    .known
+                    .get(uid)
+                    .and_then(Option::as_ref)
+                    .is_some_and(|policy| has_remediation(policy))
         };
-        tracing::error!(
-            reason = open.reason,
-            "the breaker is open: nothing is acted upon until a person resets it"
-        );
-        self.fence()?;
-        let about = ObjectReference {
-            api_version: Some("v1".into()),
-            kind: Some("ConfigMap".into()),
-            namespace: Some(self.context.namespace.to_string()),
-            name: Some("breakwater-breaker".into()),
-            ..ObjectReference::default()
-        };
-        let note =
-            format!("{}: nothing is acted upon until a person sets its key state to Closed", open.reason);
-        self.records.save_breaker(open).await?;
-        self.rests.clear();
-        self.events.tell(&about, Kind::Warning, "BreakerOpen", "Mitigate", &note).await;
-        Ok(Some(now + LOOK_AT_BREAKER))
+        judged
+            .verdicts
+            .iter()
+            .any(wants)
+            .then(|| TargetId { workload: judged.workload.id.clone(), uid: judged.workload.uid.clone() })
     }
 
-    /// Which policies exist. Listed only while something is held: to tell a deleted policy from one that was not judged yet.
-    async fn policies(
-        &mut self,
-        submitted: &BTreeMap<String, Submitted>,
-    ) -> Result<Policies, MitigationError> {
-        let now = self.context.clock.monotonic();
-        if let Some((_, uids)) = &mut self.listed {
-            // Submitted before and not any more: withdrawn.
-            self.submitted.iter().filter(|uid| !submitted.contains_key(*uid)).for_each(|uid| {
-                uids.remove(uid);
-            });
-        }
-        self.submitted = submitted.keys().cloned().collect();
-        let is_due =
-            self.listed.as_ref().is_none_or(|(at, _)| now.saturating_duration_since(*at) >= LIST_POLICIES);
-        if is_due && self.records.all().next().is_some() {
-            let api = Api::<ImagePolicy>::all(self.context.client.clone());
-            let list = within(api.list_metadata(&ListParams::default())).await?;
-            let uids = list.items.into_iter().filter(|policy| policy.metadata.deletion_timestamp.is_none());
-            self.listed = Some((now, uids.filter_map(|policy| policy.metadata.uid).collect()));
-        }
-        let mut known: BTreeMap<_, _> =
-            self.listed.iter().flat_map(|(_, uids)| uids).map(|uid| (uid.clone(), None)).collect();
-        for (uid, submitted) in submitted {
-            known.insert(uid.clone(), Some(Arc::clone(&submitted.policy)));
-        }
-        Ok(Policies { known, complete: self.listed.is_some() })
-    }
-
-    /// What is held comes first, then the worst.
-    fn targets(&self, pass: &Pass<'_>) -> Vec<WorkloadRef> {
-        let mut order: BTreeMap<WorkloadRef, (u8, u32, u32)> = BTreeMap::new();
-        for judged in pass.policies.values().flat_map(|policy| policy.judgements.values()) {
-            if judged.verdict.compliance == Compliance::Violating {
-                let urgency = (1, judged.verdict.known_exploited, judged.verdict.fixable_critical);
-                let known = order.entry(judged.workload.id.clone()).or_default();
-                *known = urgency.max(*known);
-            }
-        }
-        for case in self.records.all() {
-            let known = order.entry(case.workload.clone()).or_default();
-            if case.holding().is_some() {
-                known.0 = 2;
-            }
-        }
-        let mut targets: Vec<_> = order.into_iter().collect();
-        targets.sort_by(|(a, x), (b, y)| y.cmp(x).then_with(|| a.cmp(b)));
-        targets.into_iter().map(|(workload, _)| workload).collect()
-    }
-
-    /// Takes one workload as far as it goes now.
-    async fn workload(
-        &mut self,
-        pass: &Pass<'_>,
-        id: &WorkloadRef,
-    ) -> Result<Option<DateTime<Utc>>, MitigationError> {
-        let judged: Vec<(Submitted, Arc<Judgement>)> = pass
-            .policies
-            .values()
-            .filter_map(|policy| policy.judgements.get(id).map(|judged| (policy.clone(), Arc::clone(judged))))
-            .collect();
-        let workload = current(pass, id, &judged);
-        let client = self.context.client.clone();
+    /// Takes a target as far as it goes now. Returns when to come back though nothing changes.
+    ///
+    /// # Errors
+    /// [`MitigationError::NotLeading`]; every other failure is shown and tried again.
+    pub(super) async fn work(&self, target: &TargetId) -> Result<Option<DateTime<Utc>>, MitigationError> {
+        let client = &self.context.client;
+        let id = &target.workload;
         let monotonic = self.context.clock.monotonic();
-        // Nobody is asked for a right that nobody wants to use.
-        let is_wanted = self.records.get(id).is_some()
-            || judged.iter().any(|(submitted, _)| {
-                let remediation = &submitted.policy.remediation;
-                remediation.mode != Mode::Off && !remediation.triggers.is_empty()
-            });
-        let rbac = is_wanted && self.access.may_act(&client, &id.namespace, id.kind, monotonic).await;
+        let access = self.access.may_act(client, &id.namespace, id.kind, monotonic).await;
         let mut live: Option<Live> = None;
-        let mut shown: Option<Outlook> = None;
-        for round in 0..MAX_STEPS {
+        for _ in 0..MAX_STEPS {
             let now = self.context.clock.now();
-            let plan = self.think(pass, id, &judged, workload.as_deref(), live.as_ref(), rbac, now);
-            shown = plan.outlook.clone().or(shown);
-            let Some(step) = &plan.step else {
-                self.show(id, &judged, shown.as_ref(), now);
-                self.rest(id, plan.wake, self.known(pass, &judged, workload.as_deref(), rbac));
+            let mut state = self.state.lock().await;
+            let plan = self.plan(&state, target, live.as_ref(), access, now);
+            let Some(step) = plan.step else {
+                drop(state);
+                self.show(target, &plan.statuses, now);
                 return Ok(plan.wake);
             };
-            if *step == Step::Look {
-                let known = self.known(pass, &judged, workload.as_deref(), rbac);
-                let rest =
-                    self.rests.get(id).filter(|rest| round == 0 && rest.until > now && rest.known == known);
-                if let Some(rest) = rest {
-                    return Ok(Some(rest.until));
+            let outcome = match step {
+                Step::Save { .. } | Step::Announce { .. } | Step::DeleteRecord => {
+                    live = None;
+                    let outcome = self.record(&mut state, target, &step).await;
+                    if outcome.is_ok() {
+                        self.open_breaker(&mut state, now).await?;
+                    }
+                    drop(state);
+                    outcome
                 }
-            }
-            let outcome = self.carry_out(id, step, &mut live).await;
-            let failed = match outcome {
-                Ok(Done::Fully) => continue,
-                Ok(Done::NotYet) => {
-                    ("DisruptionBudget: it does not allow another eviction now".to_owned(), RETRY_EVICTION)
+                Step::ReadTarget | Step::Scale { .. } | Step::Evict { .. } | Step::Annotate { .. } => {
+                    drop(state);
+                    self.act(target, &step, &mut live, now).await
                 }
+            };
+            let (wake, reason) = match outcome {
+                Ok(StepResult::Done) => continue,
+                Ok(StepResult::Deferred(wake, reason)) => (wake, reason),
                 Err(error @ MitigationError::NotLeading) => return Err(error),
                 Err(error) if error.is_conflict() => {
-                    tracing::info!(workload = %id, step = step.name(), "somebody else wrote it first: looked at again");
+                    tracing::info!(workload = %id, step = step.name(), "it was written by something else: read again");
                     live = None;
                     continue;
                 }
                 Err(error) => {
                     tracing::warn!(workload = %id, step = step.name(), %error, "a step failed and is tried again");
-                    (printable::line(&format!("{}: {error}", step.name()), 300), RETRY)
+                    (now + RETRY, printable::line(&format!("{}: {error}", step.name()), 300))
                 }
             };
-            let (reason, later) = failed;
-            let outlook = shown.map(|outlook| Outlook { state: State::Failed, reason, ..outlook });
-            self.show(id, &judged, outlook.as_ref(), now);
-            self.rests.remove(id);
-            return Ok(Some(now + later));
+            let failed = |status: MitigationStatus| MitigationStatus {
+                state: if step.mutates() { State::Blocked } else { State::Failed },
+                reason: reason.clone(),
+                ..status
+            };
+            let statuses = plan.statuses.into_iter().map(|(uid, status)| (uid, failed(status))).collect();
+            self.show(target, &statuses, now);
+            return Ok(Some(wake));
         }
         Ok(Some(self.context.clock.now() + RETRY))
     }
 
-    #[allow(clippy::too_many_arguments, reason = "every argument is one fact of this very moment")]
-    fn think(
+    fn plan(
         &self,
-        pass: &Pass<'_>,
-        id: &WorkloadRef,
-        judged: &[(Submitted, Arc<Judgement>)],
-        workload: Option<&Workload>,
+        state: &Stored,
+        target: &TargetId,
         live: Option<&Live>,
-        rbac: bool,
+        access: Option<bool>,
         now: DateTime<Utc>,
     ) -> Plan {
-        let opinions: Vec<Opinion<'_>> = judged
+        // Read for every single step: a switch that is set now stops what is not done yet.
+        let config = self.context.config.load_full();
+        if let Some(why) = state.records.problem(target) {
+            tracing::debug!(workload = %target.workload, why, "its record cannot be read");
+            return self.fenced(target, why, now);
+        }
+        let policies = self.verdicts.policies();
+        let judged = self.verdicts.get(&target.workload).filter(|judged| judged.workload.uid == target.uid);
+        let newest = (self.view.workload)(&target.workload).filter(|workload| workload.uid == target.uid);
+        let workload = current(judged.as_ref().map(|judged| &judged.workload), newest);
+        let verdicts: Vec<PolicyVerdict<'_>> = judged
             .iter()
-            .map(|(submitted, judgement)| Opinion {
-                policy: &submitted.policy,
-                verdict: &judgement.verdict,
-                selected: u32::try_from(submitted.judgements.len()).unwrap_or(u32::MAX),
+            .flat_map(|judged| &judged.verdicts)
+            .filter_map(|(uid, verdict)| {
+                let policy = policies.known.get(uid)?.as_deref()?;
+                Some(PolicyVerdict { policy, verdict, selected: self.verdicts.selected(uid) })
             })
             .collect();
-        let changed = judged.iter().map(|(submitted, _)| submitted.since).max();
-        let settled_since = [Some(self.started), Some(self.revision.1), changed].into_iter().flatten().max();
-        let case = self.records.get(id);
-        let cases: Vec<&Case> = self.records.all().collect();
+        let settings = settings(&config);
+        let deliveries = self.outbox.deliveries(target);
         // Unique is enough: whoever may read the workload may see it anyway.
         let nonce = Digest::of(
-            format!("{} {id} {now:?} {}", self.context.instance, self.leadership.epoch()).as_bytes(),
+            format!("{} {target:?} {now:?} {}", self.context.instance, self.leadership.epoch()).as_bytes(),
         )
         .short();
         let facts = Facts {
-            target: id,
-            workload,
-            opinions: &opinions,
-            policies: &pass.known,
-            case,
+            target,
+            workload: workload.as_deref(),
+            verdicts: &verdicts,
+            policies: &policies,
+            record: state.records.get(target),
+            predecessor: predecessor(&state.records, target),
             live,
-            rbac,
-            paused: pass.paused.then_some("by the operator's configuration"),
-            index_revision: pass.around.revision,
-            settled_since: settled_since.unwrap_or(self.started),
-            cases: &cases,
-            breaker: self.records.breaker(),
-            settings: &pass.settings,
+            access,
+            paused: config.remediation.paused.then_some("by the operator's configuration"),
+            index: (self.view.index)(),
+            deliveries: &deliveries,
+            budget: state.records.budget(),
+            breaker: state.breaker.get(),
+            settings: &settings,
             own_namespace: &self.context.namespace,
-            exempt_namespaces: &pass.exempt,
+            exempt_namespaces: &config.exempt_namespaces,
             nonce: &nonce,
         };
         let plan = plan(&facts, now);
-        if let Some(step) = plan.step.as_ref().filter(|step| **step != Step::Look) {
+        if let Some(step) = plan.step.as_ref().filter(|step| **step != Step::ReadTarget) {
             audit::decision(&facts, &plan, step, self.leadership.epoch());
         }
         plan
     }
 
-    /// One step, and nothing else. After it everything is looked at anew.
-    async fn carry_out(
-        &mut self,
-        id: &WorkloadRef,
+    /// A target whose record cannot be read: nothing is done to it, and nothing else is affected.
+    fn fenced(&self, target: &TargetId, why: &str, now: DateTime<Utc>) -> Plan {
+        let blocker = breakwater_core::mitigation::Blocker::RecordUnreadable(why.to_owned());
+        let judged = self.verdicts.get(&target.workload).filter(|judged| judged.workload.uid == target.uid);
+        let status = MitigationStatus {
+            action: breakwater_core::mitigation::ActionKind::Alert,
+            mode: Mode::DryRun,
+            state: State::Blocked,
+            previous_replicas: None,
+            reason: printable::line(&blocker.to_string(), 500),
+            until: None,
+        };
+        let uids = judged.into_iter().flat_map(|judged| judged.verdicts.into_keys());
+        Plan {
+            step: None,
+            statuses: uids.map(|uid| (uid, status.clone())).collect(),
+            wake: Some(now + TimeDelta::minutes(5)),
+        }
+    }
+
+    /// Writes the record, and hands over what is to be told.
+    async fn record(
+        &self,
+        state: &mut Stored,
+        target: &TargetId,
+        step: &Step,
+    ) -> Result<StepResult, MitigationError> {
+        self.fence()?;
+        match step {
+            Step::Announce { record, message } => {
+                state.records.save((**record).clone()).await?;
+                if !self.outbox.send(target, message.clone()) {
+                    return Err(MitigationError::OutboxFull);
+                }
+            }
+            Step::Save { record, notes } => {
+                state.records.save((**record).clone()).await?;
+                self.outbox.retain(target, |id| {
+                    record
+                        .notices
+                        .values()
+                        .any(|notice| notice.sent_at.is_none() && notice.message.as_deref() == Some(id))
+                });
+                self.outbox.tell(target, notes.clone());
+            }
+            Step::DeleteRecord => {
+                state.records.delete(target).await?;
+                self.outbox.retain(target, |_| false);
+            }
+            Step::ReadTarget | Step::Scale { .. } | Step::Evict { .. } | Step::Annotate { .. } => {}
+        }
+        Ok(StepResult::Done)
+    }
+
+    /// One read or write of what is not the operator's, and nothing else. After it everything is planned anew.
+    async fn act(
+        &self,
+        target: &TargetId,
         step: &Step,
         live: &mut Option<Live>,
-    ) -> Result<Done, MitigationError> {
-        let client = self.context.client.clone();
-        if *step == Step::Look {
-            *live = Some(live::look(&client, id).await?);
-            return Ok(Done::Fully);
+        now: DateTime<Utc>,
+    ) -> Result<StepResult, MitigationError> {
+        let (client, id) = (&self.context.client, &target.workload);
+        if *step == Step::ReadTarget {
+            *live = Some(target::read(client, id).await?);
+            return Ok(StepResult::Done);
         }
-        let target = live.take().and_then(|live| live.target);
+        let read = live.take().and_then(|live| live.target).ok_or(MitigationError::TargetNotRead)?;
         self.fence()?;
-        match (step, target) {
-            (Step::Look, _) => {}
-            (Step::Notify { notes, case }, _) => {
-                // Grace starts when the owner was told, not when we meant to.
-                for note in notes {
-                    self.publish(id, note).await?;
-                }
-                self.fence()?;
-                self.records.save((**case).clone()).await?;
-            }
-            (Step::Save { case, notes }, _) => {
-                self.records.save((**case).clone()).await?;
-                for note in notes {
-                    if let Err(error) = self.publish(id, note).await {
-                        tracing::warn!(%error, reason = note.reason, "an Event was not published");
-                    }
-                }
-            }
-            (Step::Forget, _) => self.records.forget(id).await?,
-            (Step::Scale { replicas }, Some(target)) => act::scale(&client, id, &target, *replicas).await?,
-            (Step::Annotate { copy }, Some(target)) => {
-                act::annotate(&client, id, &target, copy.as_deref()).await?;
-            }
-            (Step::Evict { pod, uid }, _) => {
-                if !act::evict(&client, &id.namespace, pod, uid).await? {
-                    return Ok(Done::NotYet);
-                }
-            }
-            // Nothing is done to what was not looked at.
-            (Step::Scale { .. } | Step::Annotate { .. }, None) => {}
+        match step {
+            Step::Scale { replicas } => actions::scale(client, id, &read, *replicas).await?,
+            Step::Annotate { copy } => actions::annotate(client, id, &read, copy.as_deref()).await?,
+            Step::Evict { pod, uid } => return self.evict(target, pod, uid, now).await,
+            Step::ReadTarget | Step::Save { .. } | Step::Announce { .. } | Step::DeleteRecord => {}
         }
-        Ok(Done::Fully)
+        Ok(StepResult::Done)
+    }
+
+    async fn evict(
+        &self,
+        target: &TargetId,
+        pod: &str,
+        uid: &str,
+        now: DateTime<Utc>,
+    ) -> Result<StepResult, MitigationError> {
+        let refused = |change: &mut dyn FnMut(&mut BTreeMap<TargetId, DateTime<Utc>>)| {
+            change(&mut self.refused.lock().unwrap_or_else(PoisonError::into_inner));
+        };
+        let mut until = None;
+        refused(&mut |refused| {
+            refused.retain(|_, until| *until > now);
+            until = refused.get(target).copied();
+        });
+        let reason =
+            || format!("DisruptionBudget: pod {pod} may not be evicted now; asked for again twice a minute");
+        if let Some(until) = until {
+            return Ok(StepResult::Deferred(until, reason()));
+        }
+        if actions::evict(&self.context.client, &target.workload.namespace, pod, uid).await? {
+            return Ok(StepResult::Done);
+        }
+        let until = now + RETRY_EVICTION;
+        refused(&mut |refused| _ = refused.insert(target.clone(), until));
+        Ok(StepResult::Deferred(until, reason()))
     }
 
     /// Nothing is written by a replica that does not lead.
@@ -464,131 +398,157 @@ impl Executor {
         if self.leadership.is_current() { Ok(()) } else { Err(MitigationError::NotLeading) }
     }
 
-    async fn publish(&self, id: &WorkloadRef, note: &Note) -> Result<(), MitigationError> {
-        let about = match &note.about {
-            About::Workload { uid } => {
-                reference(id.kind.api_version(), id.kind.as_str(), &id.namespace, &id.name, uid)
-            }
-            About::Policy { uid, namespace, name } => {
-                reference("breakwater.dev/v1alpha1", "ImagePolicy", namespace, name, uid)
-            }
+    fn show(&self, target: &TargetId, statuses: &BTreeMap<String, MitigationStatus>, now: DateTime<Utc>) {
+        for status in self.statuses.set(target, statuses, now) {
+            let mode = if status.mode == Mode::Enforce { "Enforce" } else { "DryRun" };
+            self.context.metrics.acted(status.action.as_str(), mode, status.state.as_str());
+        }
+    }
+
+    /// Opens the breaker if what is planned and done has become too much.
+    async fn open_breaker(&self, state: &mut Stored, now: DateTime<Utc>) -> Result<(), MitigationError> {
+        let settings = settings(&self.context.config.load());
+        let total = (self.view.total)();
+        let Some(open) = state.breaker.get().trip(state.records.all(), total, &settings, now) else {
+            return Ok(());
         };
-        let kind = if note.warning { Kind::Warning } else { Kind::Normal };
-        within(self.events.publish(&about, kind, note.reason, "Mitigate", &note.text)).await
+        tracing::error!(
+            reason = open.reason,
+            "the breaker is open: nothing is acted upon until a person resets it"
+        );
+        self.fence()?;
+        let note =
+            format!("{}: nothing is acted upon until a person sets its key state to Closed", open.reason);
+        state.breaker.save(open).await?;
+        self.tell_config_map(breaker::NAME, "BreakerOpen", &note).await;
+        Ok(())
     }
 
-    fn show(
-        &self,
-        id: &WorkloadRef,
-        judged: &[(Submitted, Arc<Judgement>)],
-        outlook: Option<&Outlook>,
-        now: DateTime<Utc>,
-    ) {
-        let mut outlooks = BTreeMap::new();
-        if let Some(outlook) = outlook {
-            for (submitted, judgement) in judged {
-                let policy = &submitted.policy;
-                let asks = judgement.verdict.compliance == Compliance::Violating
-                    && policy.remediation.mode != Mode::Off
-                    && !policy.remediation.triggers.is_empty();
-                if asks {
-                    outlooks.insert(policy.id.uid.clone(), as_seen_by(policy.remediation.mode, outlook));
-                }
-            }
-            let latch = self.records.get(id).and_then(|case| case.latch.as_ref());
-            for holder in latch.iter().flat_map(|latch| &latch.holders) {
-                outlooks.insert(holder.policy_uid.clone(), outlook.clone());
-            }
+    /// Compares records and breaker with what the API server has. Returns the targets to look at again, all of them if the breaker changed.
+    pub(super) async fn refresh(&self) -> Result<Vec<(TargetId, Urgency)>, MitigationError> {
+        let mut state = self.state.lock().await;
+        self.fence()?;
+        let refreshed = state.records.refresh().await?;
+        let was_open = state.breaker.get().is_open();
+        let has_changed = state.breaker.refresh().await?;
+        if let Some(problem) = state.breaker.problem().filter(|_| has_changed).map(str::to_owned) {
+            tracing::error!(problem, "the breaker cannot be read: it counts as open");
+            self.tell_config_map(breaker::NAME, "BreakerUnreadable", &problem).await;
         }
-        if self.board.show(id, &outlooks, now)
-            && let Some(outlook) = outlook
-        {
-            let mode = if outlook.mode == Mode::Enforce { "Enforce" } else { "DryRun" };
-            self.context.metrics.acted(outlook.action.as_str(), mode, outlook.state.as_str());
+        if was_open && !state.breaker.get().is_open() {
+            tracing::warn!("a person reset the breaker");
+            let now = self.context.clock.now();
+            let reset = Breaker { since: Some(now), ..state.breaker.get().clone() };
+            state.breaker.save(reset).await?;
+        }
+        drop(state);
+        self.tell_unreadable(&refreshed).await;
+        if has_changed {
+            return Ok(self.targets().await);
+        }
+        let mut targets = Vec::new();
+        for target in &refreshed.changed {
+            targets.extend(self.targets_of(&target.workload).await);
+        }
+        Ok(targets)
+    }
+
+    pub(super) async fn health(&self) -> Health {
+        let state = self.state.lock().await;
+        Health {
+            is_running: true,
+            breaker: state.breaker.get().is_open().then(|| state.breaker.get().reason.clone()),
+            unreadable_records: state.records.unreadable().keys().cloned().collect(),
         }
     }
 
-    fn rest(&mut self, id: &WorkloadRef, wake: Option<DateTime<Utc>>, known: Digest) {
-        match wake {
-            Some(until) => {
-                self.rests.insert(id.clone(), Rest { until, known });
-            }
-            None => {
-                self.rests.remove(id);
-            }
+    async fn tell_unreadable(&self, refreshed: &Refreshed) {
+        for name in &refreshed.unreadable {
+            let why = {
+                let state = self.state.lock().await;
+                state.records.unreadable().get(name).map(|unreadable| unreadable.why.clone())
+            };
+            let why = why.unwrap_or_default();
+            tracing::error!(
+                record = name,
+                why,
+                "a mitigation record cannot be read: its workload is left alone"
+            );
+            self.context.metrics.acted("None", "Enforce", "RecordUnreadable");
+            let note = format!(
+                "{why}. Its workload is left alone until the record is corrected or deleted; all others go on."
+            );
+            self.tell_config_map(name, "RecordUnreadable", &note).await;
         }
     }
 
-    /// Everything that may change what a look leads to.
-    fn known(
-        &self,
-        pass: &Pass<'_>,
-        judged: &[(Submitted, Arc<Judgement>)],
-        workload: Option<&Workload>,
-        rbac: bool,
-    ) -> Digest {
-        let opinions: Vec<_> =
-            judged.iter().map(|(submitted, judgement)| (&submitted.policy, &judgement.verdict)).collect();
-        let text = format!("{workload:?} {rbac} {} {:?} {opinions:?}", pass.paused, pass.around.revision);
-        Digest::of(text.as_bytes())
+    async fn tell_config_map(&self, name: &str, reason: &str, note: &str) {
+        let about = ObjectReference {
+            api_version: Some("v1".into()),
+            kind: Some("ConfigMap".into()),
+            namespace: Some(self.context.namespace.to_string()),
+            name: Some(name.into()),
+            ..ObjectReference::default()
+        };
+        self.events.tell(&about, Kind::Warning, reason, "Mitigate", note).await;
     }
 }
 
-/// As it was judged, with the metadata it has now: undo, hold and the namespace's key are read from what is newest.
-fn current(
-    pass: &Pass<'_>,
-    id: &WorkloadRef,
-    judged: &[(Submitted, Arc<Judgement>)],
-) -> Option<Arc<Workload>> {
-    let newest = (pass.around.workload)(id);
-    let Some((_, judgement)) = judged.first() else { return newest };
-    let judged = &judgement.workload;
-    match newest.filter(|newest| newest.uid == judged.uid) {
-        Some(newest) if newest != *judged => Some(Arc::new(Workload {
+fn has_remediation(policy: &Policy) -> bool {
+    policy.remediation.mode != Mode::Off && !policy.remediation.triggers.is_empty()
+}
+
+fn urgency(record: &breakwater_core::mitigation::WorkloadRecord, workload: Option<&Workload>) -> Urgency {
+    let is_release = record.open().is_some_and(|containment| {
+        matches!(containment.phase, breakwater_core::mitigation::Phase::Restoring(_))
+            || workload.is_some_and(|workload| {
+                workload.annotations.get(breakwater_crds::names::annotations::UNDO)
+                    == Some(&containment.nonce)
+            })
+    });
+    match record.open() {
+        Some(_) if is_release => Urgency::Release,
+        Some(_) => Urgency::Contained,
+        None => Urgency::Announced,
+    }
+}
+
+/// The record of the newest earlier object of this name that was contained when it was deleted.
+fn predecessor<'a>(
+    records: &'a Records,
+    target: &'a TargetId,
+) -> Option<&'a breakwater_core::mitigation::WorkloadRecord> {
+    let earlier = records.of(&target.workload).filter(|record| record.target.uid != target.uid);
+    let contained = earlier.filter_map(|record| Some((record.containment.as_ref()?.since, record)));
+    contained.max_by_key(|(since, _)| *since).map(|(_, record)| record)
+}
+
+/// As it was judged, with the metadata it has now: undo, hold and the namespace's opt-in are read from what is newest.
+fn current(judged: Option<&Arc<Workload>>, newest: Option<Arc<Workload>>) -> Option<Arc<Workload>> {
+    match (judged, newest) {
+        (Some(judged), Some(newest)) if newest != *judged => Some(Arc::new(Workload {
             annotations: newest.annotations.clone(),
             namespace_labels: newest.namespace_labels.clone(),
             replicas: newest.replicas,
             ..(**judged).clone()
         })),
-        _ => Some(Arc::clone(judged)),
+        (Some(judged), _) => Some(Arc::clone(judged)),
+        (None, newest) => newest,
     }
 }
 
-/// A policy in dry-run does not act, though another one does.
-fn as_seen_by(mode: Mode, outlook: &Outlook) -> Outlook {
-    if mode == Mode::Enforce || outlook.mode == Mode::DryRun {
-        return outlook.clone();
-    }
-    Outlook {
-        mode: Mode::DryRun,
-        state: State::Planned,
-        previous_replicas: None,
-        reason: "missing key: policy mode Enforce; another policy acts".into(),
-        until: None,
-        ..outlook.clone()
-    }
-}
-
-fn reference(api_version: &str, kind: &str, namespace: &str, name: &str, uid: &str) -> ObjectReference {
-    ObjectReference {
-        api_version: Some(api_version.into()),
-        kind: Some(kind.into()),
-        namespace: Some(namespace.into()),
-        name: Some(name.into()),
-        uid: Some(uid.into()),
-        ..ObjectReference::default()
-    }
-}
-
-fn settings(config: &config::Remediation) -> Settings {
+fn settings(config: &config::Config) -> Settings {
     let delta = |time: Duration| TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX);
+    let remediation = &config.remediation;
     Settings {
-        second_look: delta(config.second_look),
-        cooldown: delta(config.cooldown),
-        max_per_hour: config.max_per_hour,
-        max_per_namespace_per_hour: config.max_per_namespace_per_hour,
-        max_concurrent: config.max_concurrent,
-        breaker_percent: config.breaker_percent,
-        breaker_count: config.breaker_count,
+        second_look: delta(remediation.second_look),
+        cooldown: delta(remediation.cooldown),
+        stale_after: delta(config.advisories.stale_after),
+        max_per_hour: remediation.max_per_hour,
+        max_per_namespace_per_hour: remediation.max_per_namespace_per_hour,
+        max_concurrent: remediation.max_concurrent,
+        max_concurrent_per_namespace: remediation.max_concurrent_per_namespace,
+        breaker_percent: remediation.breaker_percent,
+        breaker_count: remediation.breaker_count,
     }
 }

@@ -1,101 +1,73 @@
 //! Carries out what `breakwater_core::mitigation` plans, one step at a time, and never decides what to do.
 //!
-//! Not in this version, each reported as `NotAvailable` or `Held` with the reason: contest handling (somebody scales a latched workload
-//! up again), refusing pods of a latched workload at admission, the actions Label, Evidence and Quarantine, triggers on risk.
+//! The executor is a queue keyed by target: what waits, or is slow, delays no other.
+//!
+//! Not in this version, each reported as `NotAvailable` with the reason: refusing pods of a contained workload at admission, the actions
+//! Label, Evidence and Quarantine, triggers on risk.
 
 mod access;
-mod act;
+mod actions;
 mod audit;
-mod board;
+pub mod breaker;
 mod error;
 mod executor;
-mod live;
+mod outbox;
+mod queue;
 pub mod records;
+mod run;
+mod status_table;
+mod target;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use breakwater_core::policy::{Policy, PolicyId};
+use breakwater_core::policy::PolicyId;
 use tokio::sync::watch;
 
-use self::{board::Board, error::within, executor::Executor};
-pub use self::{
-    board::{Judgement, MitigationState},
-    error::MitigationError,
-};
-use crate::{
-    clock::Clock, context::Context, inventory::Images, kube::events::Events, kube::lease::Leadership,
-    workloads::Workloads,
-};
+pub use self::{error::MitigationError, status_table::MitigationState};
+use self::{error::within, status_table::StatusTable};
+use crate::changes::Subscription;
 
-/// Records that could not be read are tried again so much later.
-const RECORDS_AGAIN: Duration = Duration::from_secs(10);
-
-/// Where judgements are handed in and states are read. Cheap to clone.
+/// Where states are read. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Mitigation {
-    board: Arc<Board>,
-    clock: Clock,
+    statuses: Arc<StatusTable>,
+    health: Arc<Mutex<Health>>,
+}
+
+/// What may stop every action, for the condition `Remediating`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Whether the records were read and the executor works.
+    pub is_running: bool,
+    /// Why the breaker is open, if it is.
+    pub breaker: Option<String>,
+    /// Names of records that cannot be read; their workloads are left alone.
+    pub unreadable_records: Vec<String>,
 }
 
 impl Mitigation {
-    #[must_use]
-    pub fn new(clock: Clock) -> Self {
-        Self { board: Arc::default(), clock }
-    }
-
-    /// Replaces all that is known of this policy: every workload it selects, the compliant ones too.
-    ///
-    /// A workload left out is not judged: it is neither acted upon nor restored on this policy's account while the policy selects it.
-    pub fn submit(&self, policy: Arc<Policy>, judgements: Vec<Judgement>) {
-        self.board.submit(policy, judgements, self.clock.now());
-    }
-
-    /// The policy does not exist any more: what only it holds is let go.
-    pub fn withdraw(&self, policy: &PolicyId) {
-        self.board.withdraw(policy);
-    }
-
-    /// How the workloads stand that this policy wants something done about, sorted by reference.
+    /// How the targets stand that this policy wants something done about, sorted by reference.
     #[must_use]
     pub fn states(&self, policy: &PolicyId) -> Vec<MitigationState> {
-        self.board.states(policy)
+        self.statuses.states(policy)
+    }
+
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Counts up whenever a state changed.
     #[must_use]
     pub fn changed(&self) -> watch::Receiver<u64> {
-        self.board.version.subscribe()
+        self.statuses.version()
     }
 
-    /// Acts until the process is asked to stop. Started on the lease holder only, once.
-    ///
-    /// # Errors
-    /// When leadership was lost: the process must end then. Records that cannot be read are tried again; until then nothing is done.
-    pub async fn run(
-        self,
-        context: Context,
-        workloads: Workloads,
-        images: Images,
-        leadership: Leadership,
-        events: Events,
-    ) -> Result<(), MitigationError> {
-        workloads.ready().await;
-        loop {
-            let executor =
-                Executor::new(context.clone(), self.board.clone(), leadership.clone(), events.clone());
-            match executor.await {
-                Ok(executor) => return executor.run(&workloads, &images).await,
-                // Without the records nothing is done; scanning and judging go on.
-                Err(error) => {
-                    tracing::error!(%error, "the records cannot be read: nothing is mitigated until they can")
-                }
-            }
-            tokio::select! {
-                () = context.stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(RECORDS_AGAIN) => {}
-            }
-        }
+    /// Yields the UIDs of policies whose states changed.
+    #[must_use]
+    pub fn subscribe(&self) -> Subscription<String> {
+        self.statuses.subscribe()
     }
 }

@@ -1,9 +1,10 @@
-//! Looks at one workload right before something is done to it.
+//! Reads one workload right before something is done to it.
 
 use std::collections::BTreeSet;
 
 use breakwater_core::{
     mitigation::{Live, LivePod, NamespaceFacts, Target},
+    printable,
     workload::{ImageIdentity, WorkloadKind, WorkloadRef},
 };
 use breakwater_crds::names::{annotations, labels};
@@ -14,7 +15,7 @@ use k8s_openapi::{
         batch::v1::{CronJob, Job},
         core::v1::{Namespace, Pod, PodSpec},
     },
-    apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference},
+    apimachinery::pkg::apis::meta::v1::{LabelSelector, ManagedFieldsEntry, ObjectMeta, OwnerReference},
 };
 use kube::{
     Api, Client, Resource,
@@ -24,6 +25,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use super::{MitigationError, within};
+use crate::kube::apply::FieldManager;
 
 /// The most pods, replica sets or autoscalers that are looked at.
 const MAX_LISTED: u32 = 500;
@@ -32,7 +34,7 @@ const MIRROR: &str = "kubernetes.io/config.mirror";
 /// On the autoscaler that KEDA makes: the ScaledObject behind it.
 const KEDA: &str = "scaledobject.keda.sh/name";
 
-pub(super) async fn look(client: &Client, workload: &WorkloadRef) -> Result<Live, MitigationError> {
+pub(super) async fn read(client: &Client, workload: &WorkloadRef) -> Result<Live, MitigationError> {
     let namespace = within(Api::<Namespace>::all(client.clone()).get_opt(&workload.namespace)).await?;
     let namespace =
         namespace.map_or(NamespaceFacts { enabled: false, paused: false, terminating: true }, |namespace| {
@@ -45,7 +47,9 @@ pub(super) async fn look(client: &Client, workload: &WorkloadRef) -> Result<Live
                 terminating: meta.deletion_timestamp.is_some(),
             }
         });
-    let Some(mut object) = read(client, workload).await? else { return Ok(Live { namespace, target: None }) };
+    let Some(mut object) = object(client, workload).await? else {
+        return Ok(Live { namespace, target: None });
+    };
     if let Some(selector) = object.selector.take() {
         object.target.pods = pods(client, workload, &object.target.uid, &selector).await?;
     }
@@ -61,7 +65,7 @@ struct Object {
     selector: Option<LabelSelector>,
 }
 
-async fn read(client: &Client, workload: &WorkloadRef) -> Result<Option<Object>, MitigationError> {
+async fn object(client: &Client, workload: &WorkloadRef) -> Result<Option<Object>, MitigationError> {
     let object = match workload.kind {
         WorkloadKind::Deployment => get::<Deployment>(client, workload).await?.map(|object| {
             let spec = object.spec.unwrap_or_default();
@@ -130,6 +134,7 @@ where
 fn target(meta: ObjectMeta, template: Option<&PodSpec>) -> Target {
     let mut notes = meta.annotations.unwrap_or_default();
     let gitops = gitops(&notes, meta.labels.as_ref());
+    let replicas_manager = replicas_manager(meta.managed_fields.as_deref());
     Target {
         uid: meta.uid.unwrap_or_default(),
         resource_version: meta.resource_version.unwrap_or_default(),
@@ -139,7 +144,8 @@ fn target(meta: ObjectMeta, template: Option<&PodSpec>) -> Target {
         images: template.map(images).unwrap_or_default(),
         hold: notes.remove(annotations::HOLD_UNTIL),
         undo: notes.remove(annotations::UNDO),
-        copy: notes.remove(annotations::LATCH),
+        annotation: notes.remove(annotations::MITIGATION),
+        replicas_manager,
         gitops,
         ..Target::default()
     }
@@ -147,6 +153,18 @@ fn target(meta: ObjectMeta, template: Option<&PodSpec>) -> Target {
 
 fn controller(owners: Option<&[OwnerReference]>) -> Option<&OwnerReference> {
     owners?.iter().find(|owner| owner.controller == Some(true))
+}
+
+/// The field manager, other than the operator, that wrote `spec.replicas` last.
+fn replicas_manager(managed: Option<&[ManagedFieldsEntry]>) -> Option<String> {
+    let writes_replicas = |entry: &&ManagedFieldsEntry| {
+        let fields = entry.fields_v1.as_ref().and_then(|fields| fields.0.get("f:spec"));
+        entry.manager.as_deref() != Some(FieldManager::Mitigation.as_str())
+            && fields.is_some_and(|spec| spec.get("f:replicas").is_some())
+    };
+    let last =
+        managed?.iter().filter(writes_replicas).max_by_key(|entry| entry.time.as_ref().map(|time| time.0));
+    last.and_then(|entry| entry.manager.as_deref()).map(|manager| printable::line(manager, 128))
 }
 
 /// The marks that Argo CD and Flux leave on what they apply.

@@ -1,4 +1,4 @@
-//! The few writes that touch what is not ours. Each carries the version or the identity of what was looked at.
+//! The few writes that touch what is not the operator's. Each carries the version or the identity of what was read.
 
 use breakwater_core::{
     mitigation::Target,
@@ -23,7 +23,7 @@ use serde_json::json;
 use super::{MitigationError, within};
 use crate::kube::apply::FieldManager;
 
-/// Sets the replicas of the object that was looked at; refused with a conflict if it changed since.
+/// Sets the replicas of the object that was read; refused with a conflict if it changed since.
 pub(super) async fn scale(
     client: &Client,
     workload: &WorkloadRef,
@@ -92,7 +92,7 @@ pub(super) async fn evict(
     }
 }
 
-/// Applies the copy of the latch, or takes it away. Nothing else on the workload is ours.
+/// Applies the copy of the record, or removes it; refused with a conflict if the object changed since it was read.
 pub(super) async fn annotate(
     client: &Client,
     workload: &WorkloadRef,
@@ -101,13 +101,18 @@ pub(super) async fn annotate(
 ) -> Result<(), MitigationError> {
     let mut notes = serde_json::Map::new();
     if let Some(copy) = copy {
-        notes.insert(annotations::LATCH.to_owned(), copy.into());
+        notes.insert(annotations::MITIGATION.to_owned(), copy.into());
     }
     let body = json!({
         "apiVersion": workload.kind.api_version(),
         "kind": workload.kind.as_str(),
         // The UID keeps an apply from creating what was deleted meanwhile.
-        "metadata": {"name": workload.name, "uid": target.uid, "annotations": notes},
+        "metadata": {
+            "name": workload.name,
+            "uid": target.uid,
+            "resourceVersion": target.resource_version,
+            "annotations": notes,
+        },
     });
     let api =
         Api::<DynamicObject>::namespaced_with(client.clone(), &workload.namespace, &resource(workload.kind));
