@@ -33,11 +33,11 @@ struct LatchCopy {
 pub(crate) async fn undo(arguments: &Undo) -> anyhow::Result<()> {
     let target = Target::connect(&arguments.on).await?;
     let workload = target.get().await?;
-    let Some(copy) = workload.annotations().get(annotations::LATCH) else {
+    let Some(copy) = workload.annotations().get(annotations::MITIGATION) else {
         bail!("Breakwater holds nothing of {}: there is nothing to undo", target.reference());
     };
     let latch: LatchCopy = serde_json::from_str(copy).with_context(|| {
-        format!("the annotation {} of {} is damaged", annotations::LATCH, target.reference())
+        format!("the annotation {} of {} is damaged", annotations::MITIGATION, target.reference())
     })?;
     let patch = json!({"metadata": {"annotations": {annotations::UNDO: latch.nonce}}});
     let annotated = target.api().patch(&target.name, &PatchParams::default(), &Patch::Merge(&patch)).await;
@@ -79,7 +79,7 @@ async fn released(target: &Target, latch: &LatchCopy) -> anyhow::Result<DynamicO
     loop {
         let workload = target.get().await?;
         let held =
-            workload.annotations().get(annotations::LATCH).is_some_and(|copy| copy.contains(&latch.nonce));
+            workload.annotations().get(annotations::MITIGATION).is_some_and(|copy| copy.contains(&latch.nonce));
         let back = replicas(&workload).is_none_or(|replicas| replicas >= latch.previous_replicas);
         if !held && back {
             return Ok(workload);

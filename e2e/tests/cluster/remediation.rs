@@ -97,14 +97,15 @@ async fn is_told(client: &Client, namespace: &str, kind: &str, reason: &str) -> 
     .await
 }
 
-/// The case file of a workload.
+/// The mitigation record of a workload.
 async fn record(client: &Client, namespace: &str, name: &str) -> Value {
     let api = Api::<ConfigMap>::namespaced(client.clone(), NAMESPACE);
-    let list = api.list(&ListParams::default().labels("breakwater.dev/latch")).await.expect("listed");
+    let list = api.list(&ListParams::default().labels("breakwater.dev/mitigation")).await.expect("listed");
     let records = list.items.into_iter().filter_map(|map| map.data?.remove("record"));
     records
         .filter_map(|record| serde_json::from_str::<Value>(&record).ok())
-        .find(|record| record["workload"]["namespace"] == namespace && record["workload"]["name"] == name)
+        .find(|record| record["target"]["workload"]["namespace"] == namespace
+                && record["target"]["workload"]["name"] == name)
         .expect("there is a record")
 }
 
@@ -154,11 +155,11 @@ async fn a_violating_deployment_is_scaled_to_zero_and_an_undo_brings_all_three_b
             pods.list(&ListParams::default()).await.expect("listed").items.is_empty(),
             "verified means gone"
         );
-        let latch = record(&client, &namespace, "app").await["latch"].clone();
-        assert_eq!((&latch["previousReplicas"], &latch["phase"]), (&json!(3), &json!("Verified")), "{latch}");
+        let containment = record(&client, &namespace, "app").await["containment"].clone();
+        assert_eq!((&containment["previousReplicas"], &containment["phase"]), (&json!(3), &json!("Verified")), "{containment}");
         let noted = get(&client, &namespace, "app").await.metadata.annotations.unwrap_or_default();
-        let copy: Value = serde_json::from_str(&noted[annotations::LATCH]).expect("JSON");
-        assert_eq!((&copy["nonce"], &copy["previousReplicas"]), (&latch["nonce"], &json!(3)), "{copy}");
+        let copy: Value = serde_json::from_str(&noted[annotations::MITIGATION]).expect("JSON");
+        assert_eq!((&copy["nonce"], &copy["previousReplicas"]), (&containment["nonce"], &json!(3)), "{copy}");
         assert!(copy["restore"].as_str().expect("a command").contains("scale deployment app --replicas=3"));
         for kind in ["Deployment", "ImagePolicy"] {
             is_told(&client, &namespace, kind, "ScaledToZero").await;
@@ -167,19 +168,19 @@ async fn a_violating_deployment_is_scaled_to_zero_and_an_undo_brings_all_three_b
         annotate(&client, &namespace, "app", annotations::UNDO, "an-old-nonce").await;
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(replicas(&client, &namespace, "app").await, 0, "a stale nonce undoes nothing");
-        annotate(&client, &namespace, "app", annotations::UNDO, latch["nonce"].as_str().expect("text")).await;
+        annotate(&client, &namespace, "app", annotations::UNDO, containment["nonce"].as_str().expect("text")).await;
         has_replicas(&client, &namespace, "app", 3).await;
         runs(&client, &namespace, "app", 3).await;
         is_told(&client, &namespace, "Deployment", "Restored").await;
         let noted = get(&client, &namespace, "app").await.metadata.annotations.unwrap_or_default();
-        assert!(!noted.contains_key(annotations::LATCH), "the copy is gone: {noted:?}");
+        assert!(!noted.contains_key(annotations::MITIGATION), "the copy is gone: {noted:?}");
     })
     .await;
 }
 
-/// T-12, A5: a missing key means dry-run, names the key, and writes nothing but status and Events.
+/// T-12, A5: a missing opt-in means dry-run, names it, and writes nothing but status and Events.
 #[tokio::test]
-async fn a_missing_key_is_named_and_nothing_is_touched() {
+async fn a_missing_opt_in_is_named_and_nothing_is_touched() {
     let client = client().await;
     let app = image("tiny-app").await;
     for (labels, mode, missing) in [
@@ -197,7 +198,7 @@ async fn a_missing_key_is_named_and_nothing_is_touched() {
             assert!(note.contains(missing), "{note}");
             let state = is_in_state(&client, &namespace, "Planned").await;
             let reason = state["reason"].as_str().expect("text");
-            assert!(reason.starts_with("missing key: ") && reason.contains(missing), "{reason}");
+            assert!(reason.starts_with("missing opt-in: ") && reason.contains(missing), "{reason}");
             assert_eq!(state["mode"], "DryRun");
             tokio::time::sleep(Duration::from_secs(3)).await;
             assert_eq!(replicas(&client, &namespace, "app").await, 2);
@@ -208,9 +209,9 @@ async fn a_missing_key_is_named_and_nothing_is_touched() {
     }
 }
 
-/// A5: the first key. In its name: for a while nobody's workloads can be acted on.
+/// A5: the first opt-in. In its name: for a while no workload can be acted on.
 #[tokio::test]
-async fn disruptive_without_the_right_to_act_nothing_is_touched_and_the_key_is_named() {
+async fn disruptive_without_the_right_to_act_nothing_is_touched_and_the_opt_in_is_named() {
     let client = client().await;
     let app = image("tiny-app").await;
     let bindings = Api::<ClusterRoleBinding>::all(client.clone());
@@ -226,7 +227,7 @@ async fn disruptive_without_the_right_to_act_nothing_is_touched_and_the_key_is_n
             image_policy(&client, &namespace, "p", policy("Enforce", "trusted.test/**", "0s")).await;
             let state = is_in_state(&client, &namespace, "Planned").await;
             let reason = state["reason"].as_str().expect("text");
-            assert!(reason.starts_with("missing key: the right to update workloads/scale"), "{reason}");
+            assert!(reason.starts_with("missing opt-in: the right to update workloads/scale"), "{reason}");
             tokio::time::sleep(Duration::from_secs(3)).await;
             assert_eq!(replicas(&client, &namespace, "app").await, 2);
             assert!(writes_outside(mark, &[&namespace]).is_empty());
@@ -276,7 +277,7 @@ async fn of_two_policies_that_disagree_the_stronger_acts_once() {
             .filter(|request| request.object_ref.resource == "pods" || request.request_uri.contains("/scale"))
             .collect();
         assert_eq!(scales.len(), 1, "one action by one policy: {scales:#?}");
-        assert_eq!(record(&client, &namespace, "app").await["latch"]["previousReplicas"], 2);
+        assert_eq!(record(&client, &namespace, "app").await["containment"]["previousReplicas"], 2);
     })
     .await;
 }
@@ -409,7 +410,7 @@ async fn what_replaced_the_violating_digest_is_left_alone() {
     .await;
 }
 
-/// T-20: many latches, a forged copy, the policy deleted while nobody runs. In its name: it stops the operator for a while.
+/// T-20: many containments, a forged copy, the policy deleted while the operator is down. In its name: it stops the operator for a while.
 #[tokio::test]
 async fn disruptive_exact_counts_come_back_when_the_policy_is_deleted_while_the_operator_is_down() {
     let client = client().await;
@@ -439,7 +440,7 @@ async fn disruptive_exact_counts_come_back_when_the_policy_is_deleted_while_the_
         })
         .await;
         let forged = r#"{"nonce":"forged","action":"ScaleToZero","previousReplicas":50,"restore":"true"}"#;
-        annotate(&client, &namespace, "app-0", annotations::LATCH, forged).await;
+        annotate(&client, &namespace, "app-0", annotations::MITIGATION, forged).await;
         let policies = Api::<ImagePolicy>::namespaced(client.clone(), &namespace);
         policies.delete("p", &DeleteParams::default()).await.expect("deleted");
         operator.patch("breakwater-operator", &PatchParams::default(), &scale(was)).await.expect("started");
