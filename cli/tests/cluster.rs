@@ -31,7 +31,8 @@ struct Api {
 async fn api(operator: bool, latched: bool) -> (Api, tempfile::TempDir) {
     let latch = json!({"nonce": NONCE, "action": "ScaleToZero", "previousReplicas": 3,
         "restore": "kubectl -n demo scale deployment web --replicas=3"});
-    let annotations = if latched { json!({"breakwater.dev/mitigation": latch.to_string()}) } else { json!({}) };
+    let annotations =
+        if latched { json!({"breakwater.dev/mitigation": latch.to_string()}) } else { json!({}) };
     let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": "web", "namespace": "demo", "annotations": annotations},
         "spec": {"replicas": if latched { 0 } else { 3 },

@@ -1,6 +1,6 @@
 //! Starts the operator's rooms and ends them in order.
 
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use breakwater_operator::{
@@ -8,6 +8,7 @@ use breakwater_operator::{
     config::{self, Config},
     context::Context,
     controllers::{imagepolicy, runtimebaseline, scanjob},
+    evaluate::Verdicts,
     intake,
     inventory::Images,
     kube::{
@@ -153,11 +154,19 @@ impl Rooms {
             () = stop.cancelled() => return Ok(()),
         }
         let mut tasks = Tasks::new(stop);
-        let mitigation = Mitigation::new(context.clock);
+        let mitigation = Mitigation::default();
+        let verdicts = Arc::<Verdicts>::default();
         let (c, w, i, l, e) = (&context, &workloads, &images, &leadership, &events);
         tasks.spawn("scanjob", scanjob::run(c.clone(), store, w.clone(), i.clone(), l.clone(), e.clone()));
-        let policies =
-            imagepolicy::run(c.clone(), w.clone(), i.clone(), mitigation.clone(), l.clone(), e.clone());
+        let policies = imagepolicy::run(
+            c.clone(),
+            w.clone(),
+            i.clone(),
+            mitigation.clone(),
+            Arc::clone(&verdicts),
+            l.clone(),
+            e.clone(),
+        );
         tasks.spawn("imagepolicy", policies);
         tasks.spawn("runtimebaseline", runtimebaseline::run(c.clone(), w.clone(), e.clone()));
         let rescans = rescan::run(c.clone(), w.clone(), i.clone(), l.clone());
@@ -165,7 +174,7 @@ impl Rooms {
             rescans.await;
             anyhow::Ok(())
         });
-        tasks.spawn("mitigation", mitigation.run(context, workloads, images, leadership, events));
+        tasks.spawn("mitigation", mitigation.run(context, verdicts, workloads, images, leadership, events));
         Ok(tasks.run(GRACE).await?)
     }
 }

@@ -78,8 +78,10 @@ pub(crate) async fn undo(arguments: &Undo) -> anyhow::Result<()> {
 async fn released(target: &Target, latch: &LatchCopy) -> anyhow::Result<DynamicObject> {
     loop {
         let workload = target.get().await?;
-        let held =
-            workload.annotations().get(annotations::MITIGATION).is_some_and(|copy| copy.contains(&latch.nonce));
+        let held = workload
+            .annotations()
+            .get(annotations::MITIGATION)
+            .is_some_and(|copy| copy.contains(&latch.nonce));
         let back = replicas(&workload).is_none_or(|replicas| replicas >= latch.previous_replicas);
         if !held && back {
             return Ok(workload);

@@ -104,8 +104,10 @@ async fn record(client: &Client, namespace: &str, name: &str) -> Value {
     let records = list.items.into_iter().filter_map(|map| map.data?.remove("record"));
     records
         .filter_map(|record| serde_json::from_str::<Value>(&record).ok())
-        .find(|record| record["target"]["workload"]["namespace"] == namespace
-                && record["target"]["workload"]["name"] == name)
+        .find(|record| {
+            record["target"]["workload"]["namespace"] == namespace
+                && record["target"]["workload"]["name"] == name
+        })
         .expect("there is a record")
 }
 
@@ -156,7 +158,11 @@ async fn a_violating_deployment_is_scaled_to_zero_and_an_undo_brings_all_three_b
             "verified means gone"
         );
         let containment = record(&client, &namespace, "app").await["containment"].clone();
-        assert_eq!((&containment["previousReplicas"], &containment["phase"]), (&json!(3), &json!("Verified")), "{containment}");
+        assert_eq!(
+            (&containment["previousReplicas"], &containment["phase"]),
+            (&json!(3), &json!("Verified")),
+            "{containment}"
+        );
         let noted = get(&client, &namespace, "app").await.metadata.annotations.unwrap_or_default();
         let copy: Value = serde_json::from_str(&noted[annotations::MITIGATION]).expect("JSON");
         assert_eq!((&copy["nonce"], &copy["previousReplicas"]), (&containment["nonce"], &json!(3)), "{copy}");
@@ -168,7 +174,8 @@ async fn a_violating_deployment_is_scaled_to_zero_and_an_undo_brings_all_three_b
         annotate(&client, &namespace, "app", annotations::UNDO, "an-old-nonce").await;
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(replicas(&client, &namespace, "app").await, 0, "a stale nonce undoes nothing");
-        annotate(&client, &namespace, "app", annotations::UNDO, containment["nonce"].as_str().expect("text")).await;
+        annotate(&client, &namespace, "app", annotations::UNDO, containment["nonce"].as_str().expect("text"))
+            .await;
         has_replicas(&client, &namespace, "app", 3).await;
         runs(&client, &namespace, "app", 3).await;
         is_told(&client, &namespace, "Deployment", "Restored").await;

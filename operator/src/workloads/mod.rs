@@ -27,7 +27,10 @@ use breakwater_core::{
 use tokio::sync::{Notify, watch};
 
 use self::{cluster::Cluster, rows::Pool};
-use crate::context::Context;
+use crate::{
+    changes::{Changes, Subscription},
+    context::Context,
+};
 
 /// Changes within this time become one: a roll-out is a burst of events.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -42,6 +45,7 @@ struct Inner {
     changed: Notify,
     published: ArcSwap<Published>,
     version: watch::Sender<u64>,
+    changes: Changes<WorkloadRef>,
 }
 
 /// What the watches fill.
@@ -90,6 +94,12 @@ impl Workloads {
     #[must_use]
     pub fn platforms(&self) -> Vec<Platform> {
         self.0.published.load().platforms.clone()
+    }
+
+    /// Yields the workloads that changed, came or went.
+    #[must_use]
+    pub fn subscribe(&self) -> Subscription<WorkloadRef> {
+        self.0.changes.subscribe()
     }
 
     /// Counts up whenever a workload changed.
@@ -150,7 +160,11 @@ impl Workloads {
         if same {
             return;
         }
+        let gone = before.workloads.keys().filter(|id| !next.contains_key(*id));
+        let new = next.iter().filter(|(id, workload)| before.workloads.get(*id) != Some(*workload));
+        let changed: Vec<WorkloadRef> = gone.chain(new.map(|(id, _)| id)).cloned().collect();
         self.0.published.store(Arc::new(Published { complete: true, workloads: next, platforms }));
         self.0.version.send_modify(|version| *version = version.wrapping_add(1));
+        self.0.changes.publish(&changed);
     }
 }

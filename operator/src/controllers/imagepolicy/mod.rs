@@ -24,6 +24,7 @@ use kube::{Resource as _, ResourceExt as _, runtime::controller::Action};
 use self::plan::{Past, Plan};
 use crate::{
     context::Context,
+    evaluate::{JudgedWorkload, Verdicts},
     inventory::Images,
     kube::{
         apply::{FieldManager, apply_status, too_soon},
@@ -32,7 +33,7 @@ use crate::{
         lease::Leadership,
         runner::{Classified, ErrorClass, Runner, WatchEnded},
     },
-    mitigation::{Judgement, Mitigation},
+    mitigation::Mitigation,
     rescan,
     workloads::Workloads,
 };
@@ -48,6 +49,7 @@ struct Room {
     workloads: Workloads,
     images: Images,
     mitigation: Mitigation,
+    verdicts: Arc<Verdicts>,
     leadership: Leadership,
     events: Events,
     /// By policy UID: what is on mitigation's board, and since when workloads violate it.
@@ -95,6 +97,7 @@ pub async fn run(
     workloads: Workloads,
     images: Images,
     mitigation: Mitigation,
+    verdicts: Arc<Verdicts>,
     leadership: Leadership,
     events: Events,
 ) -> Result<(), WatchEnded> {
@@ -103,8 +106,16 @@ pub async fn run(
         .waking(|controller| controller.reconcile_all_on(changes));
     let policies = runner.store();
     let background = context.background.clone();
-    let room =
-        Room { context, workloads, images, mitigation, leadership, events, standing: Mutex::default() };
+    let room = Room {
+        context,
+        workloads,
+        images,
+        mitigation,
+        verdicts,
+        leadership,
+        events,
+        standing: Mutex::default(),
+    };
     let room = Arc::new(room);
     let watching = Arc::clone(&room);
     background.spawn("deletions of policies", async move { watching.withdraw_deleted(&policies).await });
@@ -125,7 +136,7 @@ async fn reconcile(object: Arc<ImagePolicy>, room: Arc<Room>) -> Result<Action, 
     let policy = match object.validate(&room.context.namespace) {
         Ok(policy) => Arc::new(policy),
         Err(problems) => {
-            room.withdraw(object.metadata.uid.as_deref().unwrap_or_default());
+            room.verdicts.set_policy(object.metadata.uid.as_deref().unwrap_or_default(), None);
             let status = report::stalled(&object, &problems, now);
             let delay = room.report(&object, &status, now).await?;
             return Ok(delay.map_or_else(Action::await_change, Action::requeue));
@@ -135,10 +146,16 @@ async fn reconcile(object: Arc<ImagePolicy>, room: Arc<Room>) -> Result<Action, 
     let past = past(&object, &room.context);
     let mut plan = plan::plan(&policy, &facts, &past, now);
     let since = room.stand(&policy.id, &plan, object.status.as_ref(), now);
-    let judgements = plan.judged.iter();
-    let judgements = judgements
-        .map(|judged| Judgement { workload: Arc::clone(&judged.workload), verdict: judged.verdict.clone() });
-    room.mitigation.submit(Arc::clone(&policy), judgements.collect());
+    room.verdicts.set_policy(&policy.id.uid, Some(Arc::clone(&policy)));
+    for judged in &plan.judged {
+        let id = &judged.workload.id;
+        let before = room.verdicts.get(id).map(|before| before.verdicts).unwrap_or_default();
+        let mut verdicts = before;
+        verdicts.insert(policy.id.uid.clone(), Arc::new(judged.verdict.clone()));
+        let workload = Arc::clone(&judged.workload);
+        room.verdicts.set_workload(id, Some(JudgedWorkload { workload, verdicts }));
+    }
+    room.verdicts.set_complete();
     let ordered = rescan::create(&room.context, &plan.orders).await.map_err(PolicyError::ScanNotOrdered);
     if ordered.is_err() {
         plan.not_ordered(&past);
@@ -211,7 +228,7 @@ impl Room {
     fn withdraw(&self, uid: &str) {
         let standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
         if let Some(standing) = standing {
-            self.mitigation.withdraw(&standing.id);
+            self.verdicts.remove_policy(&standing.id.uid);
         }
     }
 

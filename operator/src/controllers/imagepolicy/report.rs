@@ -128,7 +128,7 @@ fn summary(facts: &Facts, plan: &Plan) -> PolicySummary {
     };
     let in_force = |state: &&MitigationState| {
         state.mode == Mode::Enforce
-            && matches!(state.state, State::Latched | State::Applied | State::Verified | State::Held)
+            && matches!(state.state, State::Recorded | State::Applied | State::Verified | State::Held)
     };
     let suppressed =
         plan.judged.iter().fold(0_u32, |sum, judged| sum.saturating_add(judged.verdict.suppressed));

@@ -251,7 +251,7 @@ fn what_was_scaled_to_zero_for_breaking_a_rule_does_not_acquit_the_policy() {
         until: None,
     };
     for (state, compliance) in [
-        (State::Latched, ("False", "Contained")),
+        (State::Recorded, ("False", "Contained")),
         (State::Verified, ("False", "Contained")),
         (State::Restored, ("True", "Passed")),
     ] {
@@ -504,9 +504,17 @@ impl Story {
         while images.index().revision != Some(1) || images.index().is_behind() {
             changed.changed().await.unwrap();
         }
-        let mitigation = Mitigation::new(Clock);
-        let room =
-            Room { context, workloads, images, mitigation, leadership, events, standing: Default::default() };
+        let mitigation = Mitigation::default();
+        let room = Room {
+            context,
+            workloads,
+            images,
+            mitigation,
+            verdicts: Default::default(),
+            leadership,
+            events,
+            standing: Default::default(),
+        };
         Self { api, room: Arc::new(room), directory, _term: term }
     }
 
