@@ -76,6 +76,8 @@ pub(super) fn verdict(compliance: Compliance) -> Verdict {
         suppressed: 0,
         fixable_critical: 1,
         known_exploited: 0,
+        in_grace: Default::default(),
+        advisories_at: None,
         changes_at: None,
     }
 }
