@@ -63,30 +63,15 @@ pub(crate) fn judge(
     matches: &Matches,
     now: DateTime<Utc>,
 ) -> Verdict {
-    let mut package_names: Vec<String> =
-        inventory.packages.iter().map(|package| package.name.clone()).collect();
-    package_names.sort_unstable();
-    package_names.dedup();
-    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let facts = ScannedImage {
-        digest: inventory.image.digest.clone(),
-        reference: inventory.image.reference.clone(),
-        created: inventory.image.created,
-        config: inventory.known_config().cloned(),
-        software: inventory.software.clone(),
-        package_names,
-        secrets: count(inventory.secrets.len()),
-        secret_env: inventory.secret_env(),
-        setuid_files: inventory.setuid_files(),
-        unanalysed: count(inventory.unanalysed.len() + matches.unanalysed.len()),
-        findings: matches.findings.clone(),
-        matched: index.map(|index| Matched {
-            revision: index.revision(),
-            at: DateTime::from_timestamp(index.built_at(), 0).unwrap_or_default(),
-            carries: index.catalogues(),
-        }),
-        history: ImageHistory::default(),
-    };
+    let matched = index.map(|index| Matched {
+        revision: index.revision(),
+        at: DateTime::from_timestamp(index.built_at(), 0).unwrap_or_default(),
+        carries: index.catalogues(),
+    });
+    let unmatched = matches.unanalysed.len();
+    // There is no history here: grace counts from the dates of the records.
+    let history = ImageHistory::default();
+    let facts = ScannedImage::new(inventory, matches.findings.clone(), unmatched, matched, history);
     let image = ImageUnderTest {
         container: None,
         image: inventory.image.reference.clone(),

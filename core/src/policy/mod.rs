@@ -317,6 +317,38 @@ pub struct ScannedImage {
     pub history: crate::history::ImageHistory,
 }
 
+impl ScannedImage {
+    /// Reduces an inventory and what matched in it; `unmatched` counts packages that could not be matched. The same on a command line
+    /// and in a cluster, so that verdicts are.
+    #[must_use]
+    pub fn new(
+        inventory: &crate::Inventory,
+        findings: Vec<Finding>,
+        unmatched: usize,
+        matched: Option<Matched>,
+        history: crate::history::ImageHistory,
+    ) -> Self {
+        let names: std::collections::BTreeSet<&str> =
+            inventory.packages.iter().map(|package| package.name.as_str()).collect();
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Self {
+            digest: inventory.image.digest.clone(),
+            reference: inventory.image.reference.clone(),
+            created: inventory.image.created,
+            config: inventory.known_config().cloned(),
+            software: inventory.software.clone(),
+            package_names: names.into_iter().map(str::to_owned).collect(),
+            secrets: count(inventory.secrets.len()),
+            secret_env: inventory.secret_env(),
+            setuid_files: inventory.setuid_files(),
+            unanalysed: count(inventory.unanalysed.len().saturating_add(unmatched)),
+            findings,
+            matched,
+            history,
+        }
+    }
+}
+
 /// The advisory data that an image was matched against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Matched {

@@ -364,3 +364,47 @@ fn a_pinned_template_is_judged_for_every_platform_of_the_nodes() {
     });
     assert_eq!((images.len(), asked.into_inner().unwrap()), (2, platforms.to_vec()));
 }
+
+/// Run with `cargo test -p breakwater-operator --release --lib judging_at_scale -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures; prints figures beside the goals"]
+#[allow(clippy::disallowed_methods, reason = "a benchmark measures time")]
+fn judging_at_scale() {
+    use std::time::Instant;
+    let spec =
+        json!({"rules": {"vulnerabilities": {"max": {"critical": 0, "high": 5}, "fixableOnly": false}}});
+    let policies = (0..1_000).map(|n| policy(&format!("ns-{}", n % 100), &format!("p-{n}"), spec.clone()));
+    let mut world = World::new(policies.collect());
+    let finding = |n: usize| {
+        let severity = if n % 3 == 0 { "Critical" } else { "Low" };
+        serde_json::from_value(json!({"id": format!("CVE-2026-{n}"), "severity": severity, "fixed": "2",
+            "package": {"name": format!("p{}", n % 90), "version": "1", "ecosystem": "npm"}}))
+        .unwrap()
+    };
+    let findings: Vec<_> = (0..300).map(finding).collect();
+    let images = (0..5_000).map(|n| {
+        let mut image = ScannedImage::clone(&scanned(&format!("i{n}"), "5"));
+        image.findings = findings.clone();
+        (image.digest.clone(), Arc::new(image))
+    });
+    world.images = images.collect();
+    let workloads =
+        (0..5_000).map(|n| workload(&format!("ns-{}", n % 100), &format!("w{n}"), &format!("i{n}")));
+    world.workloads = workloads.map(Arc::new).collect();
+    let start = Instant::now();
+    let judged = world.pass(true, at(1)).len();
+    println!(
+        "judged anew: {judged} workloads, 50,000 pairs  {:>9.2} s    goal <= 15 s",
+        start.elapsed().as_secs_f64()
+    );
+    world.change(7, |workload| workload.running_pods = 2);
+    let start = Instant::now();
+    assert_eq!(world.pass(false, at(2)).len(), 1);
+    println!(
+        "one pod's change                       {:>9.2} ms   goal <= 5 ms",
+        start.elapsed().as_secs_f64() * 1e3
+    );
+    let start = Instant::now();
+    assert!(world.pass(true, at(3)).is_empty());
+    println!("facts of all images looked at again    {:>9.2} ms", start.elapsed().as_secs_f64() * 1e3);
+}

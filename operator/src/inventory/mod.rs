@@ -183,7 +183,7 @@ impl Images {
         let current = self.0.keeper.current();
         let repository = history::repository(domain, &inventory.image.reference);
         let matching = tokio::task::spawn_blocking(move || {
-            reduce(inventory, current.as_ref().map(|current| &current.index))
+            reduce(&inventory, current.as_ref().map(|current| &current.index))
         });
         let mut image = matching.await.map_err(|_| InventoryError::Interrupted)?;
         let now = image.matched.map(|_| self.0.context.clock.now());
