@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use breakwater_core::Severity;
+use breakwater_core::{Severity, policy::Catalogues};
 use memmap2::Mmap;
 use twox_hash::XxHash3_64;
 
@@ -13,8 +13,8 @@ use crate::ranges::{Event, EventKind};
 use crate::severity::Rating;
 use cursor::Cursor;
 use layout::{
-    CHECKED_FROM, ECOSYSTEM_ROW, FIXED_HEADER, FORMAT, HEADER, ID_ROW, IMPORTS, KNOWN_EXPLOITED, MAGIC, NONE,
-    PACKAGE_ROW, RANKED_DOWN, SECTIONS, Section,
+    CHECKED_FROM, ECOSYSTEM_ROW, FIXED_HEADER, FORMAT, HAS_EPSS, HAS_KEV, HEADER, ID_ROW, IMPORTS,
+    KNOWN_EXPLOITED, MAGIC, NONE, PACKAGE_ROW, RANKED_DOWN, SECTIONS, Section,
 };
 
 pub mod build;
@@ -56,6 +56,7 @@ pub struct Index {
     revision: u64,
     built_at: i64,
     records: u32,
+    catalogues: Catalogues,
 }
 
 /// How much is known about one ecosystem.
@@ -116,6 +117,8 @@ impl Index {
         let revision = header.u64().ok_or_else(short)?;
         let built_at = header.u64().ok_or_else(short)?.cast_signed();
         let records = header.u32().ok_or_else(short)?;
+        let flags = header.u32().ok_or_else(short)?;
+        let catalogues = Catalogues { known_exploited: flags & HAS_KEV != 0, epss: flags & HAS_EPSS != 0 };
         let count = header.u32().ok_or_else(short)?;
         if usize::try_from(count) != Ok(SECTIONS) {
             return Err(damaged("its sections are not those of this format"));
@@ -128,7 +131,7 @@ impl Index {
             let end = offset.checked_add(length).filter(|end| *end <= map.len());
             *section = (offset, end.ok_or_else(|| damaged("a section lies outside of the file"))?);
         }
-        Ok(Self { map, sections, revision, built_at, records })
+        Ok(Self { map, sections, revision, built_at, records, catalogues })
     }
 
     /// The number of this state of knowledge; grows with every build.
@@ -147,6 +150,12 @@ impl Index {
     #[must_use]
     pub fn records(&self) -> u32 {
         self.records
+    }
+
+    /// Returns which catalogues were joined to the advisories when it was built.
+    #[must_use]
+    pub fn catalogues(&self) -> Catalogues {
+        self.catalogues
     }
 
     /// The size of the file in bytes.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use breakwater_advisories::{match_inventory, not_linked};
-use breakwater_core::policy::{Compliance, Policy};
+use breakwater_core::policy::{Compliance, Grace, Policy};
 use breakwater_core::{Finding, Inventory};
 use breakwater_scanner::Source;
 use chrono::{DateTime, Utc};
@@ -70,7 +70,13 @@ pub(crate) async fn run(arguments: &Scan, now: DateTime<Utc>) -> anyhow::Result<
 /// The policy that was asked for, and its name for people.
 fn demanded(arguments: &Scan) -> anyhow::Result<Option<(&'static str, Policy)>> {
     Ok(match &arguments.policy {
-        Some(path) => Some(("policy", judgement::read_policy(path)?)),
+        Some(path) => {
+            let mut policy = judgement::read_policy(path)?;
+            if let Some(rule) = policy.rules.vulnerabilities.as_mut().filter(|_| arguments.no_grace) {
+                rule.grace = Grace::default();
+            }
+            Some(("policy", policy))
+        }
         None if arguments.fail_on.is_empty() => None,
         None => Some(("--fail-on", judgement::fail_on(&arguments.fail_on, arguments.ignore_unfixed)?)),
     })

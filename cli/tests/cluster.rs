@@ -165,7 +165,7 @@ async fn explain_names_rules_findings_and_the_missing_key() {
         "Deployment/demo/web",
         "policy demo/baseline",
         "violating since 2026-11-22 10:00 UTC",
-        "BW-VUL-001  more findings than rules.vulnerabilities.max allows",
+        "BW-VUL-001  too many findings of a severity",
         "ScaleToZero (DryRun): Planned",
         "missing key: namespace label breakwater.dev/remediation=enabled",
         "2 critical, 1 high",

@@ -1,4 +1,4 @@
-//! What is known about what is inside: one finding per vulnerability and package.
+//! Findings: one per vulnerability and package.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub struct Finding {
     /// CVSS base score in tenths: 81 is 8.1. Nothing here is a float, so that order and equality are exact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cvss_tenths: Option<u8>,
-    /// The lowest version that mends it for the installed one, if any exists.
+    /// The lowest version that fixes it for the installed one, if any exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed: Option<String>,
     /// Listed in the CISA Known Exploited Vulnerabilities catalogue.
@@ -53,7 +53,7 @@ pub struct AffectedPackage {
 }
 
 /// A vulnerability of a module whose vulnerable packages are not in the program (VEX: `vulnerable_code_not_present`): no finding, but
-/// named, so that nothing is left out in silence.
+/// named, so that it is shown what was left out.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NotLinked {
@@ -70,13 +70,13 @@ pub struct NotLinked {
 }
 
 impl Finding {
-    /// Whether an upgrade mends it.
+    /// Reports whether an upgrade fixes it.
     #[must_use]
     pub fn is_fixable(&self) -> bool {
         self.fixed.is_some()
     }
 
-    /// Whether `id` is this vulnerability, by any of its names (ASCII case does not matter: ids are upper case by convention only).
+    /// Reports whether `id` is this vulnerability, by any of its names (ASCII case does not matter: ids are upper case by convention only).
     #[must_use]
     pub fn is_called(&self, id: &str) -> bool {
         self.id.eq_ignore_ascii_case(id) || self.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(id))

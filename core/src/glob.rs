@@ -13,7 +13,7 @@ pub struct Glob(String);
 pub enum InvalidGlob {
     #[error("the pattern is empty")]
     Empty,
-    #[error("the pattern is {0} bytes long; {MAX_GLOB} are the most")]
+    #[error("the pattern is too long: {0} bytes, at most {MAX_GLOB} are allowed")]
     TooLong(usize),
     #[error("the pattern has a blank or control character")]
     Character,
@@ -39,6 +39,14 @@ impl Glob {
 
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
+        let pattern = self.0.as_str();
+        // Most patterns are literal, or differ from the text before their first wildcard.
+        let Some(wildcard) = pattern.find(['*', '?']) else { return pattern == text };
+        let literal = pattern.get(..wildcard).unwrap_or_default();
+        text.starts_with(literal) && self.matches_all(text)
+    }
+
+    fn matches_all(&self, text: &str) -> bool {
         // reachable[j]: the pattern read so far matches the first j characters.
         let text: Vec<char> = text.chars().collect();
         let mut reachable = vec![false; text.len() + 1];
@@ -118,6 +126,16 @@ mod tests {
         let pattern = Glob::new(&"*a".repeat(200)).unwrap();
         assert!(!pattern.matches(&"a".repeat(199)));
         assert!(pattern.matches(&"a".repeat(5_000)));
+    }
+
+    #[test]
+    fn what_is_compared_first_decides_nothing_else() {
+        for pattern in ["a", "a*", "a?c", "*", "ab**", "é*", "a*c"] {
+            let pattern = Glob::new(pattern).unwrap();
+            for text in ["", "a", "ab", "abc", "a/c", "é", "éa", "b"] {
+                assert_eq!(pattern.matches(text), pattern.matches_all(text), "{pattern} on {text}");
+            }
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use breakwater_operator::{
     config::{self, Config},
     context::Context,
     controllers::{imagepolicy, runtimebaseline, scanjob},
-    evaluate::Verdicts,
+    evaluate::{self, PolicyStore, Verdicts},
     intake,
     inventory::Images,
     kube::{
@@ -100,6 +100,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let store = Store::open(&context)?;
     let workloads = Workloads::start(&context);
     let images = Images::start(&context, store.clone(), &workloads, leadership.clone());
+    let policies = PolicyStore::start(&context);
+    let verdicts = evaluate::start(&context, &policies, &workloads, &images);
 
     tasks.spawn("background", context.background.clone().watch());
     tasks.spawn("configuration", config::follow(context.clone(), events.clone()));
@@ -112,7 +114,17 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
     // The lease is given back only after whatever acts for the leader has ended.
     let (ended, idle) = oneshot::channel::<()>();
-    let rooms = Rooms { context: context.clone(), events, leadership, store, workloads, images, ready };
+    let rooms = Rooms {
+        context: context.clone(),
+        events,
+        leadership,
+        store,
+        workloads,
+        images,
+        policies,
+        verdicts,
+        ready,
+    };
     tasks.spawn("leader", async move {
         let outcome = rooms.lead().await;
         drop(ended);
@@ -134,17 +146,20 @@ struct Rooms {
     store: Store,
     workloads: Workloads,
     images: Images,
+    policies: PolicyStore,
+    verdicts: Arc<Verdicts>,
     ready: watch::Sender<bool>,
 }
 
 impl Rooms {
     /// Waits for the facts, then for the lease, then acts until the process is asked to stop.
     async fn lead(self) -> anyhow::Result<()> {
-        let Self { context, events, leadership, store, workloads, images, ready } = self;
+        let Self { context, events, leadership, store, workloads, images, policies, verdicts, ready } = self;
         let stop = context.stop.clone();
         let prepared = async {
             workloads.ready().await;
             images.ready().await;
+            policies.ready().await;
             ready.send_replace(true);
             tracing::info!("ready");
             leadership.acquired().await;
@@ -155,21 +170,21 @@ impl Rooms {
         }
         let mut tasks = Tasks::new(stop);
         let mitigation = Mitigation::default();
-        let verdicts = Arc::<Verdicts>::default();
         let (c, w, i, l, e) = (&context, &workloads, &images, &leadership, &events);
-        tasks.spawn("scanjob", scanjob::run(c.clone(), store, w.clone(), i.clone(), l.clone(), e.clone()));
-        let policies = imagepolicy::run(
-            c.clone(),
-            w.clone(),
-            i.clone(),
-            mitigation.clone(),
-            Arc::clone(&verdicts),
-            l.clone(),
-            e.clone(),
-        );
-        tasks.spawn("imagepolicy", policies);
+        let p = &policies;
+        let scans = scanjob::run(c.clone(), store, w.clone(), i.clone(), p.clone(), l.clone(), e.clone());
+        tasks.spawn("scanjob", scans);
+        let rooms = imagepolicy::Rooms {
+            context: c.clone(),
+            policies: p.clone(),
+            verdicts: Arc::clone(&verdicts),
+            workloads: w.clone(),
+            images: i.clone(),
+            mitigation: mitigation.clone(),
+        };
+        tasks.spawn("imagepolicy", imagepolicy::run(rooms, l.clone(), e.clone()));
         tasks.spawn("runtimebaseline", runtimebaseline::run(c.clone(), w.clone(), e.clone()));
-        let rescans = rescan::run(c.clone(), w.clone(), i.clone(), l.clone());
+        let rescans = rescan::run(c.clone(), w.clone(), i.clone(), p.clone(), l.clone());
         tasks.spawn("rescan", async {
             rescans.await;
             anyhow::Ok(())

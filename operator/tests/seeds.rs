@@ -10,7 +10,7 @@ use std::{
 
 use breakwater_core::{
     Digest, ImageReference,
-    ledger::Remembered,
+    history::RepositoryHistory,
     mitigation::{WorkloadRecord, record_name},
     printable,
     scan::{
@@ -149,7 +149,7 @@ fn documents_of_the_store() {
     seeds("store", |seed| {
         let leaf = std::str::from_utf8(seed).unwrap_or_default();
         serde_json::from_slice::<Resolution>(seed).is_ok()
-            || serde_json::from_slice::<Remembered>(seed).is_ok()
+            || serde_json::from_slice::<RepositoryHistory>(seed).is_ok()
             || Room::Inventory.key(leaf).is_some_and(|key| key.leaf() == leaf)
     });
 }

@@ -159,6 +159,8 @@ fn at_most(max: usize) -> impl Fn(&Inventory, &Matches) -> Verdict {
             suppressed: 0,
             fixable_critical: 0,
             known_exploited: 0,
+            in_grace: Default::default(),
+            advisories_at: None,
             changes_at: None,
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! header       magic "BWADVIDX", format u32, reserved u32, checksum u64 (XXH3-64 of everything behind it), length u64,
-//!              revision u64, built-at i64 (seconds), records u32, sections u32, then (offset u64, length u64) per section
+//!              revision u64, built-at i64 (seconds), records u32, catalogues u32 (which of KEV and EPSS were joined), sections u32,
+//!              then (offset u64, length u64) per section
 //! strings      varint length, UTF-8 bytes; a string is named by its offset here; offset 0 is the empty string
 //! ids          vulnerabilities, sorted by id: string u32, severity u8, CVSS tenths u8 (255: none), the same two from a file keyed by
 //!              CVE, flags u8, EPSS percentile u8 (255)
@@ -19,12 +20,12 @@
 //! ```
 
 /// The format this program writes and reads. Any other is refused, with what to do about it.
-pub(super) const FORMAT: u32 = 3;
+pub(super) const FORMAT: u32 = 4;
 
 pub(super) const MAGIC: [u8; 8] = *b"BWADVIDX";
 pub(super) const SECTIONS: usize = 7;
 /// Up to the section table.
-pub(super) const FIXED_HEADER: usize = 56;
+pub(super) const FIXED_HEADER: usize = 60;
 pub(super) const HEADER: usize = FIXED_HEADER + SECTIONS * 16;
 /// Where the checksummed part starts.
 pub(super) const CHECKED_FROM: usize = 24;
@@ -35,6 +36,10 @@ pub(super) const PACKAGE_ROW: usize = 8;
 
 /// No score, no percentile.
 pub(super) const NONE: u8 = 255;
+/// Flag of the header: the KEV catalogue was joined.
+pub(super) const HAS_KEV: u32 = 1;
+/// Flag of the header: EPSS scores were joined.
+pub(super) const HAS_EPSS: u32 = 1 << 1;
 /// Flag of a vulnerability: known to be exploited.
 pub(super) const KNOWN_EXPLOITED: u8 = 1;
 /// Flag of an affected package: the distribution ranks it down.

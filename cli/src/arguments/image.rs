@@ -38,6 +38,9 @@ pub(crate) struct Scan {
     /// Judge the image by the ImagePolicy in this YAML file
     #[arg(long, value_name = "FILE", help_heading = "Judging", conflicts_with = "fail_on")]
     pub(crate) policy: Option<PathBuf>,
+    /// Apply no grace period of the policy; by default published and fixAvailable count from the dates of the records
+    #[arg(long, help_heading = "Judging", requires = "policy")]
+    pub(crate) no_grace: bool,
     /// Without a policy: exit 1 if there is a finding of this severity or above, a known exploited one, or any
     #[arg(
         long,

@@ -2,7 +2,7 @@
 //! not judge anew.
 
 use anyhow::Context;
-use breakwater_core::{ImageReference, printable::line};
+use breakwater_core::{ImageReference, policy, printable::line};
 use breakwater_crds::names::annotations;
 use breakwater_crds::{ImagePolicy, ScanJob};
 use k8s_openapi::api::core::v1::Pod;
@@ -80,7 +80,7 @@ fn policy(target: &Target, policy: &ImagePolicy, palette: Palette) -> bool {
             .map_or(String::new(), |since| format!(" since {}", since.get().format("%F %R UTC")));
         println!("  violating{since}");
         for rule in &violation.rules {
-            println!("    {rule}  {}", meaning(rule));
+            println!("    {rule}  {}", policy::check(rule).map_or("", |check| check.title));
         }
     }
     for mitigation in mitigations {
@@ -96,35 +96,6 @@ fn policy(target: &Target, policy: &ImagePolicy, palette: Palette) -> bool {
         }
     }
     true
-}
-
-/// What a check is about, by the family of its id: the number names the rule, the policy says the bound.
-fn meaning(check: &str) -> &'static str {
-    match check {
-        "BW-VUL-000" => "vulnerabilities could not be judged",
-        "BW-VUL-001" => "more findings than rules.vulnerabilities.max allows",
-        "BW-VUL-002" => "a score above rules.vulnerabilities.maxCvss",
-        "BW-VUL-003" => "a vulnerability that is known to be exploited",
-        "BW-VUL-004" => "a vulnerability that rules.vulnerabilities.deny names",
-        "BW-VUL-005" => "a percentile above rules.vulnerabilities.maxEpssPercentile",
-        "BW-IMG-001" => "not from a registry of rules.image.trustedRegistries",
-        "BW-IMG-002" => "not pinned by digest",
-        "BW-IMG-003" => "tagged latest",
-        "BW-IMG-010" => "not scanned",
-        "BW-IMG-011" => "the scan failed",
-        "BW-IMG-012" => "not everything in it could be read",
-        "BW-IMG-013" => "scanned too long ago",
-        "BW-IMG-020" => "may run as root",
-        "BW-IMG-021" => "software of rules.image.bannedSoftware",
-        "BW-IMG-022" => "packages of rules.image.bannedPackages",
-        "BW-IMG-023" => "older than rules.image.maxAge",
-        "BW-IMG-024" => "more packages than rules.image.maxPackages",
-        "BW-IMG-025" => "labels of rules.image.requiredLabels are missing",
-        "BW-IMG-026" => "more secrets than rules.image.maxSecrets",
-        "BW-IMG-027" => "secrets in environment variables of the image",
-        "BW-IMG-028" => "more setuid files than rules.image.maxSetuidFiles",
-        _ => "",
-    }
 }
 
 /// The digests that nodes report for the workload's pods: Breakwater asks for digests, templates mostly name tags. None where pods

@@ -8,14 +8,13 @@ use breakwater_advisories::{Index, Matches};
 use breakwater_core::policy::{
     self, ImageFacts, ImageUnderTest, Matched, Policy, ScannedImage, Subject, Verdict,
 };
-use breakwater_core::{Inventory, ledger::ImageHistory};
+use breakwater_core::{Inventory, history::ImageHistory};
 use breakwater_crds::{ImagePolicy, validation};
 use breakwater_scanner::Source;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::arguments::FailOn;
-use crate::db::MAKING_AN_INDEX;
 
 /// Reads the one ImagePolicy of a YAML file; other objects in it are none of ours.
 pub(crate) fn read_policy(path: &Path) -> anyhow::Result<Policy> {
@@ -64,26 +63,15 @@ pub(crate) fn judge(
     matches: &Matches,
     now: DateTime<Utc>,
 ) -> Verdict {
-    let mut package_names: Vec<String> =
-        inventory.packages.iter().map(|package| package.name.clone()).collect();
-    package_names.sort_unstable();
-    package_names.dedup();
-    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let facts = ScannedImage {
-        digest: inventory.image.digest.clone(),
-        reference: inventory.image.reference.clone(),
-        created: inventory.image.created,
-        config: inventory.known_config().cloned(),
-        software: inventory.software.clone(),
-        package_names,
-        secrets: count(inventory.secrets.len()),
-        secret_env: inventory.secret_env(),
-        setuid_files: inventory.setuid_files(),
-        unanalysed: count(inventory.unanalysed.len() + matches.unanalysed.len()),
-        findings: matches.findings.clone(),
-        matched: index.map(|index| Matched { revision: index.revision(), at: now }),
-        history: ImageHistory::default(),
-    };
+    let matched = index.map(|index| Matched {
+        revision: index.revision(),
+        at: DateTime::from_timestamp(index.built_at(), 0).unwrap_or_default(),
+        carries: index.catalogues(),
+    });
+    let unmatched = matches.unanalysed.len();
+    // There is no history here: grace counts from the dates of the records.
+    let history = ImageHistory::default();
+    let facts = ScannedImage::new(inventory, matches.findings.clone(), unmatched, matched, history);
     let image = ImageUnderTest {
         container: None,
         image: inventory.image.reference.clone(),
@@ -97,18 +85,10 @@ pub(crate) fn judge(
     };
     let mut verdict = policy::evaluate(policy, &Subject { workload: None, images: &[image] }, now);
     for check in &mut verdict.checks {
-        if let Some(remedy) = remedy(check.id) {
-            check.remedy = remedy;
+        // A remedy that names a package or a file is as good here; one about a cluster is not.
+        if let Some(info) = policy::check(check.id).filter(|info| check.remedy == info.remedy_cluster) {
+            check.remedy = info.remedy_cli.into();
         }
     }
     verdict
-}
-
-/// What mends it here, where a cluster has other means.
-fn remedy(check: &str) -> Option<String> {
-    match check {
-        "BW-IMG-012" => Some("see what was not analysed, and why".into()),
-        "BW-IMG-013" | "BW-VUL-000" => Some(MAKING_AN_INDEX.into()),
-        _ => None,
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use breakwater_core::policy::{Check, Effect};
+use breakwater_core::policy::{self, Check, Effect};
 use breakwater_core::printable::line;
 use breakwater_core::{Finding, Severity};
 use serde_json::{Value, json};
@@ -204,7 +204,7 @@ fn check_rule(check: &Check) -> Value {
     json!({
         "id": check.id,
         "name": "Policy",
-        "shortDescription": {"text": format!("Policy rule {}", check.rule)},
+        "shortDescription": {"text": policy::check(check.id).map_or(check.rule, |info| info.title)},
         "help": {"text": line(&check.remedy, MAX_TEXT)},
         "defaultConfiguration": {"level": "error"},
         "properties": {"tags": ["security", "policy"]},

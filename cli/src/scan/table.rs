@@ -237,5 +237,14 @@ fn verdict(out: &mut String, judged: &Judged<'_>, page: Page) -> std::fmt::Resul
             page.text(out, 4, &format!("remedy: {}", check.remedy))?;
         }
     }
+    let grace = judged.verdict.in_grace;
+    if let Some(first) = grace.first_ends {
+        let counted = count(usize::try_from(grace.count).unwrap_or(usize::MAX), "finding");
+        let text = format!(
+            "{counted} in grace, counted from the dates of the records; the first ends on {}. See --no-grace",
+            first.format("%F %R UTC")
+        );
+        page.text(out, 2, &text)?;
+    }
     Ok(())
 }

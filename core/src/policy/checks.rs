@@ -1,453 +1,299 @@
-//! The checks: small pure functions from a rule and facts to violations. Ids are for ever; meanings stand in `docs/checks.md`.
+//! The table of checks. Documentation, messages and reports of all programs are made from it.
 
-use std::collections::BTreeMap;
-
-use chrono::{DateTime, TimeDelta, Utc};
-
-use super::{
-    Consequence, Effect, Grace, ImageFacts, ImageRules, ImageUnderTest, Matched, ScannedImage,
-    VulnerabilityRule, verdict::MAX_IDS,
-};
-use crate::{
-    Finding, Severity,
-    inventory::{ImageConfig, SoftwareSet},
-    ledger::ImageHistory,
-    workload::ContainerKind,
-};
-
-pub(super) struct Violation {
-    pub(super) id: &'static str,
-    pub(super) rule: &'static str,
-    pub(super) effect: Effect,
-    pub(super) severity: Severity,
-    pub(super) observed: String,
-    pub(super) allowed: String,
-    pub(super) remedy: String,
-    pub(super) findings: Vec<String>,
+/// One check: its id is never given another meaning. Made here only, so that an id which is not in [`CHECKS`] does not compile.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CheckInfo {
+    /// For example `BW-VUL-001`.
+    pub id: &'static str,
+    /// The path below `spec.rules` that switches it on, for example `vulnerabilities.max`.
+    pub rule: &'static str,
+    /// What a failed check has found, as a phrase.
+    pub title: &'static str,
+    /// When it fails, and when it is Unknown: one sentence of Markdown.
+    pub fails_when: &'static str,
+    /// What to do about it in a cluster.
+    pub remedy_cluster: &'static str,
+    /// What to do about it where one image is judged from a command line.
+    pub remedy_cli: &'static str,
+    family: Family,
 }
 
-impl Violation {
-    fn new(id: &'static str, rule: &'static str, severity: Severity) -> Self {
-        Self {
-            id,
-            rule,
-            effect: Effect::Violation,
-            severity,
-            observed: String::new(),
-            allowed: String::new(),
-            remedy: String::new(),
-            findings: vec![],
-        }
-    }
-
-    fn says(mut self, observed: String, allowed: impl Into<String>, remedy: impl Into<String>) -> Self {
-        (self.observed, self.allowed, self.remedy) = (observed, allowed.into(), remedy.into());
-        self
-    }
-
-    /// What it is about is not known.
-    fn unknown(mut self) -> Self {
-        self.effect = Effect::Unknown;
-        self
-    }
-
-    /// A missing fact: what the policy says it means. `Allow` means not even a word.
-    fn by(mut self, consequence: Consequence) -> Option<Self> {
-        self.effect = match consequence {
-            Consequence::Allow => return None,
-            // A warning about something unknown is not a pardon: the verdict is Unknown until it is known.
-            Consequence::Warn => Effect::Unknown,
-            Consequence::Deny => Effect::Violation,
-        };
-        Some(self)
-    }
-}
-
-/// A check of `spec.rules.vulnerabilities`: its id and rule path.
-pub(super) type VulnerabilityCheck = (&'static str, &'static str);
-pub(super) const MAX: VulnerabilityCheck = ("BW-VUL-001", "vulnerabilities.max");
-pub(super) const MAX_CVSS: VulnerabilityCheck = ("BW-VUL-002", "vulnerabilities.maxCvss");
-pub(super) const KNOWN_EXPLOITED: VulnerabilityCheck = ("BW-VUL-003", "vulnerabilities.denyKnownExploited");
-pub(super) const DENIED: VulnerabilityCheck = ("BW-VUL-004", "vulnerabilities.deny");
-pub(super) const MAX_EPSS: VulnerabilityCheck = ("BW-VUL-005", "vulnerabilities.maxEpssPercentile");
-pub(super) const VULNERABILITY_CHECKS: [VulnerabilityCheck; 5] =
-    [MAX, MAX_CVSS, KNOWN_EXPLOITED, DENIED, MAX_EPSS];
-
-/// Which findings a check looks at.
+/// The chapters of the documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Grown {
-    AtOnce,
-    /// Those whose grace periods are over.
-    AfterGrace,
+enum Family {
+    Knowledge,
+    Origin,
+    Contents,
+    Vulnerabilities,
+    General,
 }
 
-/// What the reference alone tells.
-pub(super) fn reference(rules: &ImageRules, image: &ImageUnderTest<'_>) -> Vec<Violation> {
-    let mut found = Vec::new();
-    let name = image.name();
-    if !rules.trusted_registries.is_empty()
-        && !rules.trusted_registries.iter().any(|glob| glob.matches(&name))
-    {
-        let trusted: Vec<&str> = rules.trusted_registries.iter().map(crate::glob::Glob::as_str).collect();
-        found.push(Violation::new("BW-IMG-001", "image.trustedRegistries", Severity::High).says(
-            format!("image comes from {}", crate::printable::line(&name, 200)),
-            trusted.join(", "),
-            "use an image from a trusted registry, or add this one to trustedRegistries",
-        ));
-    }
-    let digest = image.reference.as_ref().and_then(|reference| reference.digest.as_ref());
-    if rules.require_digest && digest.is_none() {
-        found.push(Violation::new("BW-IMG-002", "image.requireDigest", Severity::Medium).says(
-            "image is not pinned to a digest".into(),
-            "repository@sha256:…",
-            "pin the image to the digest that was tested",
-        ));
-    }
-    let tag = image.reference.as_ref().and_then(|reference| reference.tag.as_deref());
-    if rules.deny_latest_tag && digest.is_none() && tag == Some("latest") {
-        found.push(Violation::new("BW-IMG-003", "image.denyLatestTag", Severity::Medium).says(
-            "tag is latest".into(),
-            "a tag that names a version",
-            "name a version or pin a digest",
-        ));
-    }
-    found
-}
-
-/// Whether enough is known to judge by, and recent enough.
-pub(super) fn knowledge(rules: &ImageRules, facts: &ImageFacts, now: DateTime<Utc>) -> Vec<Violation> {
-    let missing = match facts {
-        ImageFacts::NeverScanned => Violation::new("BW-IMG-010", "image.unscanned", Severity::Unknown)
-            .says(
-                "image has not been scanned".into(),
-                "a scanned image",
-                "wait for the scan that is queued, or create a ScanJob",
-            )
-            .by(rules.unscanned),
-        ImageFacts::Unreadable { reason } => {
-            Violation::new("BW-IMG-010", "image.unscanned", Severity::Unknown)
-                .says(
-                    format!("image cannot be scanned: {reason}"),
-                    "an image that a registry serves",
-                    "deploy the image from a registry",
-                )
-                .by(rules.unscanned)
-        }
-        ImageFacts::ScanFailed { reason, message } => {
-            Violation::new("BW-IMG-011", "image.scanFailed", Severity::Unknown)
-                .says(
-                    format!("scan failed: {reason:?}: {message}"),
-                    "a scanned image",
-                    "mend what the scan reports",
-                )
-                .by(rules.scan_failed)
-        }
-        ImageFacts::Scanned(facts) if facts.unanalysed > 0 => {
-            Violation::new("BW-IMG-012", "image.incomplete", Severity::Unknown)
-                .says(
-                    match facts.unanalysed {
-                        1 => "1 item could not be analysed".to_owned(),
-                        items => format!("{items} items could not be analysed"),
-                    },
-                    "an image that can be read completely",
-                    "see status.unanalysed of its ScanJob",
-                )
-                .by(rules.incomplete)
-        }
-        ImageFacts::Scanned(_) => None,
+macro_rules! checks {
+    ($($name:ident: $family:ident $id:literal $rule:literal {
+        title: $title:literal, fails_when: $fails_when:literal, cluster: $cluster:literal, cli: $cli:literal $(,)?
+    })*) => {
+        $(pub(super) static $name: CheckInfo = CheckInfo {
+            id: $id, rule: $rule, title: $title, fails_when: $fails_when,
+            remedy_cluster: $cluster, remedy_cli: $cli, family: Family::$family,
+        };)*
+        /// Every check, in the order of the documentation.
+        pub static CHECKS: &[&CheckInfo] = &[$(&$name),*];
     };
-    let stale = match (facts, rules.max_scan_age) {
-        (ImageFacts::Scanned(facts), Some(max)) => stale(facts.matched, max, now),
-        _ => None,
-    };
-    missing.into_iter().chain(stale).collect()
 }
 
-/// A stale scan is not evidence for anything: it neither mitigates nor restores.
-fn stale(matched: Option<Matched>, max: TimeDelta, now: DateTime<Utc>) -> Option<Violation> {
-    let observed = match matched {
-        Some(matched) if now - matched.at <= max => return None,
-        Some(_) => "image was last matched against advisories longer ago than allowed",
-        None => "image was never matched against advisories",
-    };
-    let stale = Violation::new("BW-IMG-013", "image.maxScanAge", Severity::Unknown).says(
-        observed.into(),
-        format!("at most {}", span(max)),
-        "look at the advisories Deployment: the operator matches again whenever it serves an index",
-    );
-    Some(stale.unknown())
-}
-
-/// The first second at which [`knowledge`] or [`contents`] will find this image too old.
-pub(super) fn ages_at(rules: &ImageRules, facts: &ScannedImage) -> Option<DateTime<Utc>> {
-    let over = |since: Option<DateTime<Utc>>, max: Option<TimeDelta>| {
-        since?.checked_add_signed(max?)?.checked_add_signed(TimeDelta::seconds(1))
-    };
-    let stale = over(facts.matched.map(|matched| matched.at), rules.max_scan_age);
-    let old = over(facts.created, rules.max_age);
-    match (stale, old) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
+checks! {
+    IMG_010: Knowledge "BW-IMG-010" "image.unscanned" {
+        title: "image not scanned",
+        fails_when: "the image was not scanned yet, or cannot be: it was imported into the node, or is of an operating system that is not read",
+        cluster: "wait for the scan that is queued, or create a ScanJob; images that were imported into a node have to be deployed from a registry",
+        cli: "scan the image",
+    }
+    IMG_011: Knowledge "BW-IMG-011" "image.scanFailed" {
+        title: "scan failed",
+        fails_when: "its scan failed; the reason is shown and listed in `status.failures`",
+        cluster: "fix what the scan reports; the annotation breakwater.dev/requested-at on the policy starts the scan at once",
+        cli: "fix what the scan reports and scan again",
+    }
+    IMG_012: Knowledge "BW-IMG-012" "image.incomplete" {
+        title: "image not read completely",
+        fails_when: "parts of it could not be read, or packages could not be matched",
+        cluster: "see status.unanalysed of its ScanJob",
+        cli: "see what was not analysed, and why",
+    }
+    IMG_013: Knowledge "BW-IMG-013" "image.maxScanAge" {
+        title: "advisory data too old",
+        fails_when: "the advisory data that it was last matched against is older than allowed, or it was never matched. Always Unknown",
+        cluster: "check the advisories Deployment: images are matched again as soon as it serves newer data",
+        cli: "make or fetch a newer index (`breakwater db build`, `breakwater db update`)",
+    }
+    IMG_001: Origin "BW-IMG-001" "image.trustedRegistries" {
+        title: "image not from a trusted registry",
+        fails_when: "its canonical name (`docker.io/library/nginx`) matches none of the globs",
+        cluster: "use an image from a trusted registry, or add this one to trustedRegistries",
+        cli: "use an image from a trusted registry, or add this one to trustedRegistries",
+    }
+    IMG_002: Origin "BW-IMG-002" "image.requireDigest" {
+        title: "image not pinned by digest",
+        fails_when: "the workload does not name it by digest",
+        cluster: "pin the image to the digest that was tested",
+        cli: "pin the image to the digest that was tested",
+    }
+    IMG_003: Origin "BW-IMG-003" "image.denyLatestTag" {
+        title: "image tagged latest",
+        fails_when: "the tag is `latest`, written or implied, and there is no digest",
+        cluster: "name a version or pin a digest",
+        cli: "name a version or pin a digest",
+    }
+    IMG_020: Contents "BW-IMG-020" "image.allowRootUser" {
+        title: "container runs as root",
+        fails_when: "with `allowRootUser: false`, the container runs as root: `runAsUser` of container or pod decides, then the image's user; with `runAsNonRoot` the kubelet refuses root itself. Image volumes are not run. Unknown where the user is not known: `breakwater scan` of a directory or an SBOM",
+        cluster: "set USER in the image, or runAsUser above 0 in the pod's security context",
+        cli: "set USER in the image",
+    }
+    IMG_021: Contents "BW-IMG-021" "image.bannedSoftware" {
+        title: "banned software in the image",
+        fails_when: "software of a banned set is in it, as a package or as a file",
+        cluster: "build from a smaller base, or remove it in the layer that adds it",
+        cli: "build from a smaller base, or remove it in the layer that adds it",
+    }
+    IMG_022: Contents "BW-IMG-022" "image.bannedPackages" {
+        title: "banned package in the image",
+        fails_when: "the name of a package matches one of the globs",
+        cluster: "remove the package from the image",
+        cli: "remove the package from the image",
+    }
+    IMG_023: Contents "BW-IMG-023" "image.maxAge" {
+        title: "image too old",
+        fails_when: "it was built longer ago than allowed. Unknown if the image does not record when",
+        cluster: "build it again on a current base",
+        cli: "build it again on a current base",
+    }
+    IMG_024: Contents "BW-IMG-024" "image.maxPackages" {
+        title: "too many packages",
+        fails_when: "it has more packages, counted by name",
+        cluster: "build from a smaller base",
+        cli: "build from a smaller base",
+    }
+    IMG_025: Contents "BW-IMG-025" "image.requiredLabels" {
+        title: "image label missing",
+        fails_when: "an image label is missing. Unknown where there is no image configuration",
+        cluster: "add the LABEL to the Containerfile",
+        cli: "add the LABEL to the Containerfile",
+    }
+    IMG_026: Contents "BW-IMG-026" "image.maxSecrets" {
+        title: "secrets in the image",
+        fails_when: "more secrets were found in its files and configuration ([what is found](contents.md))",
+        cluster: "remove them, build again without them, and replace the leaked credentials",
+        cli: "remove them, build again without them, and replace the leaked credentials",
+    }
+    IMG_027: Contents "BW-IMG-027" "image.denySecretEnv" {
+        title: "secrets in environment variables of the image",
+        fails_when: "an environment variable of the image holds a secret",
+        cluster: "pass them to the pod by a Secret, build again without them, and replace the leaked credentials",
+        cli: "pass them at run time, build again without them, and replace the leaked credentials",
+    }
+    IMG_028: Contents "BW-IMG-028" "image.maxSetuidFiles" {
+        title: "too many setuid files",
+        fails_when: "more files run with the rights of their owner",
+        cluster: "remove the bit (chmod u-s), or leave the program out of the image",
+        cli: "remove the bit (chmod u-s), or leave the program out of the image",
+    }
+    VUL_000: Vulnerabilities "BW-VUL-000" "vulnerabilities" {
+        title: "no advisory data",
+        fails_when: "no advisory index is loaded. Always Unknown",
+        cluster: "check the advisories Deployment and the operator's log",
+        cli: "make or fetch an index (`breakwater db build`, `breakwater db update`)",
+    }
+    VUL_001: Vulnerabilities "BW-VUL-001" "vulnerabilities.max" {
+        title: "too many findings of a severity",
+        fails_when: "there are more findings of a severity than allowed. Findings without a severity count as `unknownSeverity` (default Medium), and the message reports that; with `max.unknown` they have a limit of their own",
+        cluster: "upgrade the packages that the check names",
+        cli: "upgrade the packages that the check names",
+    }
+    VUL_002: Vulnerabilities "BW-VUL-002" "vulnerabilities.maxCvss" {
+        title: "CVSS score too high",
+        fails_when: "a CVSS base score is higher. Findings without a score do not count",
+        cluster: "upgrade the packages that the check names",
+        cli: "upgrade the packages that the check names",
+    }
+    VUL_003: Vulnerabilities "BW-VUL-003" "vulnerabilities.denyKnownExploited" {
+        title: "vulnerability known to be exploited",
+        fails_when: "a finding is in the CISA catalogue of known exploited vulnerabilities. Unknown where the advisory index was built without that catalogue",
+        cluster: "upgrade at once, or replace the package; without the catalogue, serve an index that was built with --kev",
+        cli: "upgrade at once, or replace the package; without the catalogue, use an index that was built with --kev",
+    }
+    VUL_004: Vulnerabilities "BW-VUL-004" "vulnerabilities.deny" {
+        title: "vulnerability that the policy names",
+        fails_when: "a finding has one of these ids, by any alias",
+        cluster: "upgrade the packages that the check names",
+        cli: "upgrade the packages that the check names",
+    }
+    VUL_005: Vulnerabilities "BW-VUL-005" "vulnerabilities.maxEpssPercentile" {
+        title: "EPSS percentile too high",
+        fails_when: "an EPSS percentile is higher. Findings without one do not count. Unknown where the advisory index was built without EPSS scores",
+        cluster: "upgrade the packages that the check names; without scores, serve an index that was built with --epss",
+        cli: "upgrade the packages that the check names; without scores, use an index that was built with --epss",
+    }
+    GEN_001: General "BW-GEN-001" "unsupported" {
+        title: "rule that this version does not evaluate",
+        fails_when: "the policy has a rule that this version does not evaluate. Always Unknown",
+        cluster: "remove the rule, or use a version of Breakwater that evaluates it",
+        cli: "remove the rule, or use a version of Breakwater that evaluates it",
+    }
+    GEN_002: General "BW-GEN-002" "noRules" {
+        title: "policy without rules",
+        fails_when: "the policy has nothing but defaults. Always Unknown",
+        cluster: "add a rule to spec.rules",
+        cli: "add a rule to spec.rules",
     }
 }
 
-pub(super) fn unmatched() -> Violation {
-    let unmatched = Violation::new("BW-VUL-000", "vulnerabilities", Severity::Unknown).says(
-        "no advisory index is loaded".into(),
-        "findings to judge by",
-        "look at the advisories Deployment and the operator's log",
-    );
-    unmatched.unknown()
+/// Returns the check with this id.
+#[must_use]
+pub fn check(id: &str) -> Option<&'static CheckInfo> {
+    CHECKS.iter().copied().find(|check| check.id == id)
 }
 
-/// What is inside, apart from vulnerabilities.
-pub(super) fn contents(
-    rules: &ImageRules,
-    image: &ImageUnderTest<'_>,
-    facts: &ScannedImage,
-    now: DateTime<Utc>,
-) -> Vec<Violation> {
-    let mut found = Vec::new();
-    if rules.allow_root_user == Some(false) {
-        let says = |observed: &str| {
-            Violation::new("BW-IMG-020", "image.allowRootUser", Severity::High).says(
-                observed.into(),
-                "a user that is not root",
-                "set USER in the image, or runAsUser above 0 in the pod's security context",
-            )
-        };
-        match runs_as_root(image, facts) {
-            Some(true) => found.push(says("container runs as root")),
-            Some(false) => {}
-            None => found.push(says("the image's user is not known").unknown()),
-        }
-    }
-    let mut software: BTreeMap<SoftwareSet, Vec<&str>> = BTreeMap::new();
-    for item in facts.software.iter().filter(|item| rules.banned_software.contains(&item.set)) {
-        software.entry(item.set).or_default().push(&item.name);
-    }
-    for (set, mut names) in software {
-        names.sort_unstable();
-        names.dedup();
-        let list = names.iter().take(MAX_IDS).copied().collect::<Vec<_>>().join(", ");
-        found.push(Violation::new("BW-IMG-021", "image.bannedSoftware", Severity::Medium).says(
-            format!("{set:?}: {list}"),
-            format!("no {set:?}"),
-            "build from a smaller base, or remove them in the layer that brings them",
-        ));
-    }
-    for glob in &rules.banned_packages {
-        let names: Vec<&str> =
-            facts.package_names.iter().map(String::as_str).filter(|name| glob.matches(name)).collect();
-        if !names.is_empty() {
-            let list = names.iter().take(MAX_IDS).copied().collect::<Vec<_>>().join(", ");
-            found.push(Violation::new("BW-IMG-022", "image.bannedPackages", Severity::Medium).says(
-                format!("has {list}"),
-                format!("no package {glob}"),
-                "remove the package from the image",
-            ));
-        }
-    }
-    found.extend(limits(rules, facts, now));
-    found
+/// Reports whether `name` is a check id (`BW-IMG-002`) or the path of a rule (`image.requireDigest`): what exceptions and triggers
+/// may name.
+#[must_use]
+pub fn is_rule_or_check(name: &str) -> bool {
+    CHECKS.iter().any(|check| check.id == name || check.rule == name)
 }
 
-fn limits(rules: &ImageRules, facts: &ScannedImage, now: DateTime<Utc>) -> Vec<Violation> {
-    let mut found = Vec::new();
-    if let Some(max) = rules.max_age {
-        let violation = Violation::new("BW-IMG-023", "image.maxAge", Severity::Low);
-        let (allowed, remedy) = (format!("at most {} old", span(max)), "build it again on a current base");
-        match facts.created {
-            Some(created) if now - created > max => {
-                found.push(violation.says(
-                    format!("image was made on {}", created.format("%Y-%m-%d")),
-                    allowed,
-                    remedy,
-                ));
-            }
-            Some(_) => {}
-            None => {
-                found.push(
-                    violation.says("image does not say when it was made".into(), allowed, remedy).unknown(),
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
+
+    use super::*;
+
+    const FAMILIES: [(Family, &str, &str); 5] = [
+        (
+            Family::Knowledge,
+            "What is known of the image",
+            "For the first three, `Allow` shows nothing, `Warn` (the default) makes the verdict Unknown, and `Deny` makes it a violation. None of them is \
+             evidence: a workload is not acted upon because of what is not known about it, and `Allow` restores nothing.",
+        ),
+        (Family::Origin, "Where the image comes from", ""),
+        (Family::Contents, "What is inside", ""),
+        (
+            Family::Vulnerabilities,
+            "Vulnerabilities",
+            "Counted per image. Counts and scores (001, 002, 005) leave out findings within a grace period and, with `fixableOnly` (the default), \
+             findings that no upgrade fixes. Known exploited and denied vulnerabilities (003, 004) have no grace and need no fix.\n\n\
+             Grace: a finding is not counted until the longest of the periods that apply has ended, to the second: since the advisory was published, \
+             since a fixed version was first known, since it was first found in the repository. A rebuild or a new tag of the same repository starts \
+             no period anew; a finding that was absent from every image of the repository for 30 days is new when it returns. `breakwater scan` \
+             has no history: it counts `published` and `fixAvailable` from the dates of the records, does not apply `firstSeen`, prints how many \
+             findings are in grace, and applies none of them with `--no-grace`.\n\n\
+             Exceptions: one that names `cves` or `packages` takes those findings out of the checks it names in `rules` (of all, if it names none); \
+             one that names `rules` only covers the whole check. What it names, it is limited to. It ends at the second of `expiresAt` and, with \
+             `expireWhenFixed`, for a finding as soon as a fixed version exists.",
+        ),
+        (Family::General, "The policy itself", ""),
+    ];
+
+    /// `docs/checks.md`, from the table.
+    fn document() -> String {
+        let mut text = String::from(
+            "# Checks\n\n<!-- Made from core/src/policy/checks.rs: UPDATE=1 cargo test -p breakwater-core documentation -->\n\n\
+             Every check has an id that is never given another meaning, and the path of the rule below `spec.rules` that switches it on. Both can be\n\
+             named in `spec.exceptions[].rules` and in `spec.remediation.triggers[].when.rules`. A rule that is absent is not evaluated.\n\n\
+             A failed check has one of these effects. The worst one decides the verdict: what is not known never outweighs what is known.\n\n\
+             | effect | meaning | verdict |\n|---|---|---|\n\
+             | Violation | the rule is broken | Violating |\n\
+             | Unknown | whether the rule is kept is not known: the image, the data or the support for it is missing | Unknown: neither acted upon nor restored |\n\
+             | Suppressed | an exception covers it; it stays visible, with the exception's name | Compliant |\n",
+        );
+        for (family, title, notes) in FAMILIES {
+            let _ =
+                write!(text, "\n## {title}\n\n| id | rule | fails when | what to do |\n|---|---|---|---|\n");
+            for check in CHECKS.iter().filter(|check| check.family == family) {
+                let _ = writeln!(
+                    text,
+                    "| {} | `{}` | {} | {} |",
+                    check.id, check.rule, check.fails_when, check.remedy_cluster
                 );
             }
+            if !notes.is_empty() {
+                let _ = write!(text, "\n{notes}\n");
+            }
         }
+        text
     }
-    let packages = u32::try_from(facts.package_names.len()).unwrap_or(u32::MAX);
-    if let Some(max) = rules.max_packages.filter(|max| packages > *max) {
-        found.push(Violation::new("BW-IMG-024", "image.maxPackages", Severity::Low).says(
-            format!("{packages} packages"),
-            format!("at most {max}"),
-            "build from a smaller base",
-        ));
-    }
-    let has = |label: &str| Some(facts.config.as_ref()?.labels.contains_key(label));
-    for label in rules.required_labels.iter().filter(|label| has(label) != Some(true)) {
-        let is = if has(label).is_some() { "is missing" } else { "is not known" };
-        let violation = Violation::new("BW-IMG-025", "image.requiredLabels", Severity::Low).says(
-            format!("label {label} {is}"),
-            format!("label {label}"),
-            format!("add LABEL {label}=… to the Containerfile"),
+
+    #[test]
+    fn the_documentation_is_made_from_the_table() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/checks.md");
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&path, document()).unwrap();
+        }
+        let found = fs::read_to_string(&path).unwrap();
+        assert!(
+            found == document(),
+            "docs/checks.md is out of date: UPDATE=1 cargo test -p breakwater-core documentation"
         );
-        found.push(if has(label).is_some() { violation } else { violation.unknown() });
     }
-    if let Some(max) = rules.max_secrets.filter(|max| facts.secrets > *max) {
-        found.push(Violation::new("BW-IMG-026", "image.maxSecrets", Severity::High).says(
-            format!("{} secrets", facts.secrets),
-            format!("at most {max}"),
-            "remove them, build again without them, and replace the leaked credentials",
-        ));
-    }
-    if rules.deny_secret_env && !facts.secret_env.is_empty() {
-        let names = facts.secret_env.iter().take(MAX_IDS).cloned().collect::<Vec<_>>().join(", ");
-        found.push(Violation::new("BW-IMG-027", "image.denySecretEnv", Severity::High).says(
-            format!("secrets in the image's environment: {names}"),
-            "no secrets in environment variables",
-            "give them to the pod by a Secret, build again without them, and replace the leaked credentials",
-        ));
-    }
-    if let Some(max) = rules.max_setuid_files.filter(|max| facts.setuid_files > *max) {
-        found.push(Violation::new("BW-IMG-028", "image.maxSetuidFiles", Severity::Medium).says(
-            format!("{} setuid files", facts.setuid_files),
-            format!("at most {max}"),
-            "take the bit away (chmod u-s) or the program out of the image",
-        ));
-    }
-    found
-}
 
-/// The pod's security context overrides the image's user; `runAsNonRoot` makes the kubelet refuse root. `None`: not known.
-fn runs_as_root(image: &ImageUnderTest<'_>, facts: &ScannedImage) -> Option<bool> {
-    let by_image = || facts.config.as_ref().map(ImageConfig::runs_as_root);
-    match image.container {
-        // Mounted, not run.
-        Some(container) if container.kind == ContainerKind::Volume => Some(false),
-        Some(container) => match (container.run_as_user, container.run_as_non_root) {
-            (Some(uid), _) => Some(uid == 0),
-            (None, Some(true)) => Some(false),
-            (None, _) => by_image(),
-        },
-        None => by_image(),
-    }
-}
-
-/// When the last grace period of a finding ends; none if no grace applies to it.
-pub(super) fn grace_ends(grace: &Grace, finding: &Finding, history: &ImageHistory) -> Option<DateTime<Utc>> {
-    let after = |start: Option<DateTime<Utc>>, span: Option<TimeDelta>| start?.checked_add_signed(span?);
-    let published = finding.published.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
-    [
-        after(published, grace.published),
-        after(history.fix_seen(finding), grace.fix_available),
-        after(history.first_seen(finding), grace.first_seen),
-    ]
-    .into_iter()
-    .flatten()
-    .max()
-}
-
-/// Judges findings by the vulnerability rule. `among` gives those that a check may hold against the image: of all findings, or only of
-/// those whose grace is over, without what an exception takes from this check.
-///
-/// Counts and scores have grace and may ask for a fix; a vulnerability that somebody exploits, or that is never allowed, has neither.
-pub(super) fn vulnerabilities<'a>(
-    rule: &VulnerabilityRule,
-    among: impl Fn(VulnerabilityCheck, Grown) -> Vec<&'a Finding>,
-) -> Vec<Violation> {
-    let counted = |check| {
-        let mut findings = among(check, Grown::AfterGrace);
-        findings.retain(|finding| !rule.fixable_only || finding.is_fixable());
-        findings
-    };
-    let mut found = by_severity(rule, &counted(MAX));
-    let mut hold = |(id, path): VulnerabilityCheck, allowed: String, these: Vec<&Finding>| {
-        if let Some(worst) = these.iter().map(|finding| finding.severity).max() {
-            let observed = format!("{} {}", these.len(), findings_noun(these.len()));
-            found.push(by_findings(Violation::new(id, path, worst), &these, observed, allowed));
-        }
-    };
-    if let Some(max) = rule.max_cvss_tenths {
-        let mut these = counted(MAX_CVSS);
-        these.retain(|finding| finding.cvss_tenths.is_some_and(|score| score > max));
-        hold(MAX_CVSS, format!("CVSS at most {}.{}", max / 10, max % 10), these);
-    }
-    if rule.deny_known_exploited {
-        let mut these = among(KNOWN_EXPLOITED, Grown::AtOnce);
-        these.retain(|finding| finding.known_exploited);
-        hold(KNOWN_EXPLOITED, "no known exploited vulnerability".to_owned(), these);
-    }
-    if !rule.deny.is_empty() {
-        let mut these = among(DENIED, Grown::AtOnce);
-        these.retain(|finding| rule.deny.iter().any(|id| finding.is_called(id)));
-        let ids: Vec<&str> = rule.deny.iter().map(String::as_str).take(MAX_IDS).collect();
-        hold(DENIED, format!("none of {}", ids.join(", ")), these);
-    }
-    if let Some(max) = rule.max_epss_percentile {
-        let mut these = counted(MAX_EPSS);
-        these.retain(|finding| finding.epss_percentile.is_some_and(|percentile| percentile > max));
-        hold(MAX_EPSS, format!("EPSS percentile at most {max}"), these);
-    }
-    found
-}
-
-fn by_severity(rule: &VulnerabilityRule, counted: &[&Finding]) -> Vec<Violation> {
-    let weight = |finding: &Finding| match finding.severity {
-        Severity::Unknown if rule.max.unknown.is_none() => rule.unknown_severity,
-        severity => severity,
-    };
-    let mut found = Vec::new();
-    for severity in Severity::ALL {
-        let Some(max) = rule.max.of(severity) else { continue };
-        let these: Vec<&Finding> =
-            counted.iter().copied().filter(|finding| weight(finding) == severity).collect();
-        if these.len() <= max as usize {
-            continue;
-        }
-        let assumed = these.iter().filter(|finding| finding.severity != severity).count();
-        let note =
-            if assumed > 0 { format!(", {assumed} of them of assumed severity") } else { String::new() };
-        let fixable = if rule.fixable_only { "fixable " } else { "" };
-        let (id, path) = MAX;
-        found.push(by_findings(
-            Violation::new(id, path, severity),
-            &these,
-            format!("{} {fixable}{severity} {}{note}", these.len(), findings_noun(these.len())),
-            format!("at most {max}"),
-        ));
-    }
-    found
-}
-
-fn by_findings(violation: Violation, findings: &[&Finding], observed: String, allowed: String) -> Violation {
-    let mut upgrades: Vec<String> = findings
-        .iter()
-        .filter_map(|f| f.fixed.as_ref().map(|fixed| format!("{} to {fixed}", f.package.name)))
-        .collect();
-    upgrades.sort_unstable();
-    upgrades.dedup();
-    let more = upgrades.len().saturating_sub(5);
-    let mut remedy = upgrades.into_iter().take(5).collect::<Vec<_>>().join(", ");
-    remedy = match (remedy.is_empty(), more) {
-        (true, _) => {
-            "no fixed version is known: replace the package, or add an exception with a reason".into()
-        }
-        (false, 0) => format!("upgrade {remedy}"),
-        (false, more) => format!("upgrade {remedy} and {more} more"),
-    };
-    let mut violation = violation.says(observed, allowed, remedy);
-    let mut ids: Vec<String> = Vec::new();
-    for finding in findings {
-        if ids.len() < MAX_IDS && !ids.contains(&finding.id) {
-            ids.push(finding.id.clone());
+    #[test]
+    fn ids_and_rules_are_unique_and_nothing_is_empty() {
+        let ids: BTreeSet<&str> = CHECKS.iter().map(|check| check.id).collect();
+        let rules: BTreeSet<&str> = CHECKS.iter().map(|check| check.rule).collect();
+        assert_eq!((ids.len(), rules.len()), (CHECKS.len(), CHECKS.len()));
+        for check in CHECKS {
+            for text in [check.title, check.fails_when, check.remedy_cluster, check.remedy_cli] {
+                assert!(!text.is_empty() && !text.ends_with('.') && text.trim() == text, "{check:?}");
+            }
         }
     }
-    violation.findings = ids;
-    violation
-}
 
-fn findings_noun(count: usize) -> &'static str {
-    if count == 1 { "finding" } else { "findings" }
-}
-
-fn span(time: TimeDelta) -> String {
-    humantime::format_duration(std::time::Duration::from_secs(time.num_seconds().unsigned_abs())).to_string()
+    #[test]
+    fn exceptions_and_triggers_may_name_checks_and_rules_only() {
+        for name in ["BW-IMG-002", "image.requireDigest", "vulnerabilities"] {
+            assert!(is_rule_or_check(name), "{name}");
+        }
+        for name in ["", "bw-img-002", "image", "image.requiredigest", "BW-IMG-099"] {
+            assert!(!is_rule_or_check(name), "{name}");
+        }
+    }
 }

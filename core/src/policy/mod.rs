@@ -5,17 +5,22 @@
 mod checks;
 mod evaluate;
 mod exception;
+mod image;
 mod scope;
 mod verdict;
+mod violation;
+mod vulnerability;
 
 #[cfg(test)]
 mod tests;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-pub use evaluate::{ImageUnderTest, Subject, evaluate};
+pub use checks::{CHECKS, CheckInfo, check, is_rule_or_check};
+pub use evaluate::{ImageUnderTest, ImageVerdict, Judge, Subject, evaluate};
 pub use exception::Exception;
-pub use verdict::{Check, Compliance, Effect, Verdict};
+pub use verdict::{Check, Compliance, Effect, InGrace, Verdict};
+use violation::Violation;
 
 use crate::{
     Finding, Severity, digest::Digest, glob::Glob, inventory::ImageConfig, inventory::Software,
@@ -39,6 +44,20 @@ pub struct Policy {
     pub not_evaluated: Vec<String>,
 }
 
+impl Policy {
+    /// Reports whether it has anything but defaults: without rules its verdicts are Unknown.
+    #[must_use]
+    pub fn has_rules(&self) -> bool {
+        let vulnerabilities = self.rules.vulnerabilities.as_ref().is_some_and(VulnerabilityRule::is_limited);
+        vulnerabilities || self.rules.image.is_limited() || !self.not_evaluated.is_empty()
+    }
+
+    /// The exceptions that have ended at `now`.
+    pub fn expired(&self, now: DateTime<Utc>) -> impl Iterator<Item = &Exception> {
+        self.exceptions.iter().filter(move |exception| !exception.is_active(now))
+    }
+}
+
 /// How scans for a policy are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scanning {
@@ -54,7 +73,7 @@ impl Default for Scanning {
     }
 }
 
-/// The longest that a scan takes unless somebody says otherwise.
+/// The longest that a scan takes by default.
 pub const SCAN_TIMEOUT: TimeDelta = TimeDelta::minutes(15);
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,9 +162,9 @@ pub struct Rules {
 pub struct VulnerabilityRule {
     /// The most findings of each severity; absent means no limit.
     pub max: MaxFindings,
-    /// What a finding counts as whose severity nobody said.
+    /// The severity that a finding without one counts as.
     pub unknown_severity: Severity,
-    /// Count only findings that an upgrade mends.
+    /// Count only findings that an upgrade fixes.
     pub fixable_only: bool,
     pub grace: Grace,
     /// The highest CVSS base score allowed, in tenths.
@@ -166,7 +185,44 @@ pub struct MaxFindings {
     pub unknown: Option<u32>,
 }
 
+impl VulnerabilityRule {
+    /// Reports whether any finding could violate it.
+    fn is_limited(&self) -> bool {
+        self.max.is_limited()
+            || self.max_cvss_tenths.is_some()
+            || self.max_epss_percentile.is_some()
+            || self.deny_known_exploited
+            || !self.deny.is_empty()
+    }
+}
+
+impl ImageRules {
+    /// Reports whether any image could violate it.
+    fn is_limited(&self) -> bool {
+        let unlimited = Self {
+            // What is not known may be allowed or shown; only denying it is a rule.
+            unscanned: self.unscanned.unless_denied(),
+            scan_failed: self.scan_failed.unless_denied(),
+            incomplete: self.incomplete.unless_denied(),
+            // Root is allowed where it is not refused.
+            allow_root_user: self.allow_root_user.filter(|allowed| *allowed),
+            ..Self::default()
+        };
+        *self != unlimited
+    }
+}
+
+impl Consequence {
+    fn unless_denied(self) -> Self {
+        if self == Self::Deny { Self::default() } else { self }
+    }
+}
+
 impl MaxFindings {
+    fn is_limited(&self) -> bool {
+        *self != Self::default()
+    }
+
     #[must_use]
     pub fn of(&self, severity: Severity) -> Option<u32> {
         match severity {
@@ -196,7 +252,7 @@ pub struct ImageRules {
     pub deny_latest_tag: bool,
     /// Since the image was created.
     pub max_age: Option<TimeDelta>,
-    /// Since the image was last matched against advisories.
+    /// The greatest age of the advisory data that the image was last matched against.
     pub max_scan_age: Option<TimeDelta>,
     pub unscanned: Consequence,
     pub scan_failed: Consequence,
@@ -256,14 +312,62 @@ pub struct ScannedImage {
     pub unanalysed: u32,
     /// Sorted by [`Finding::urgency`].
     pub findings: Vec<Finding>,
-    /// When, and against which revision of the advisories, it was matched. Absent: no index was there; verdicts are Unknown.
+    /// The advisory data that it was matched against. Absent: there was no index; verdicts are Unknown.
     pub matched: Option<Matched>,
-    /// When findings were first seen in this image.
-    pub history: crate::ledger::ImageHistory,
+    /// When findings were first seen in this image's repository.
+    pub history: crate::history::ImageHistory,
 }
 
+impl ScannedImage {
+    /// Reduces an inventory and what matched in it; `unmatched` counts packages that could not be matched. The same on a command line
+    /// and in a cluster, so that verdicts are.
+    #[must_use]
+    pub fn new(
+        inventory: &crate::Inventory,
+        findings: Vec<Finding>,
+        unmatched: usize,
+        matched: Option<Matched>,
+        history: crate::history::ImageHistory,
+    ) -> Self {
+        let names: std::collections::BTreeSet<&str> =
+            inventory.packages.iter().map(|package| package.name.as_str()).collect();
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Self {
+            digest: inventory.image.digest.clone(),
+            reference: inventory.image.reference.clone(),
+            created: inventory.image.created,
+            config: inventory.known_config().cloned(),
+            software: inventory.software.clone(),
+            package_names: names.into_iter().map(str::to_owned).collect(),
+            secrets: count(inventory.secrets.len()),
+            secret_env: inventory.secret_env(),
+            setuid_files: inventory.setuid_files(),
+            unanalysed: count(inventory.unanalysed.len().saturating_add(unmatched)),
+            findings,
+            matched,
+            history,
+        }
+    }
+}
+
+/// The advisory data that an image was matched against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Matched {
     pub revision: u64,
+    /// The date of the data, not of the matching: neither a restart nor matching again makes anything fresh.
     pub at: DateTime<Utc>,
+    pub carries: Catalogues,
+}
+
+/// The catalogues that an advisory index may carry beside the advisories. A rule whose catalogue is absent is Unknown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Catalogues {
+    /// CISA's Known Exploited Vulnerabilities.
+    pub known_exploited: bool,
+    /// FIRST's Exploit Prediction Scoring System.
+    pub epss: bool,
+}
+
+impl Catalogues {
+    pub const ALL: Self = Self { known_exploited: true, epss: true };
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     AffectedPackage, SeveritySource,
-    ledger::ImageHistory,
+    history::ImageHistory,
     workload::{Container, ContainerKind, WorkloadKind, WorkloadRef},
 };
 
@@ -102,7 +102,7 @@ fn scanned(findings: Vec<Finding>) -> ScannedImage {
         setuid_files: 0,
         unanalysed: 0,
         findings,
-        matched: Some(Matched { revision: 1, at: at(0) }),
+        matched: Some(Matched { revision: 1, at: at(0), carries: Catalogues::ALL }),
         history: ImageHistory { since: Some(at(0)), ..ImageHistory::default() },
     }
 }
@@ -246,9 +246,12 @@ fn what_is_not_known_is_as_bad_as_the_policy_says() {
         ] {
             let mut rules = ImageRules::default();
             set(&mut rules, consequence);
+            rules.deny_latest_tag = true;
             let verdict = judge(&image_policy(rules), facts(), at(0));
             assert_eq!(verdict.compliance, compliance, "{id} {consequence:?}");
             assert!(compliance == Compliance::Compliant || only(&verdict).0 == id);
+            assert!(!verdict.is_complete, "what is tolerated is not known");
+            assert!(verdict.checks.iter().all(|check| !check.is_evidence), "and justifies nothing");
         }
     }
 }
@@ -257,8 +260,10 @@ fn what_is_not_known_is_as_bad_as_the_policy_says() {
 fn without_an_index_nothing_is_concluded_about_vulnerabilities() {
     let verdict = judge(&zero_high(), facts(|image| image.matched = None), at(0));
     assert_eq!((only(&verdict).0, verdict.compliance), ("BW-VUL-000", Compliance::Unknown));
-    let verdict = judge(&image_policy(ImageRules::default()), facts(|image| image.matched = None), at(0));
-    assert_eq!(verdict.compliance, Compliance::Compliant, "nobody asked about vulnerabilities");
+    let other = image_policy(ImageRules { deny_latest_tag: true, ..ImageRules::default() });
+    let verdict = judge(&other, facts(|image| image.matched = None), at(0));
+    assert_eq!(verdict.compliance, Compliance::Compliant, "the policy has no rule about vulnerabilities");
+    assert!(!verdict.is_complete);
 }
 
 #[test]
@@ -755,13 +760,145 @@ proptest! {
 }
 
 #[test]
-fn every_check_is_documented() {
-    let documented = include_str!("../../../docs/checks.md");
-    let source = [include_str!("checks.rs"), include_str!("evaluate.rs")].concat();
-    let ids: std::collections::BTreeSet<&str> =
-        source.match_indices("\"BW-").filter_map(|(at, _)| source[at + 1..].split('"').next()).collect();
-    assert!(ids.len() >= 20, "{ids:?}");
-    for id in ids {
-        assert!(documented.contains(&format!("| {id} |")), "{id} is not in docs/checks.md");
+fn a_rule_without_its_data_is_unknown() {
+    let exploited = vulnerability_policy(|rule| rule.deny_known_exploited = true);
+    let likely = vulnerability_policy(|rule| rule.max_epss_percentile = Some(90));
+    for (policy, id, carries) in [
+        (exploited, "BW-VUL-003", Catalogues { known_exploited: true, epss: false }),
+        (likely, "BW-VUL-005", Catalogues { known_exploited: false, epss: true }),
+    ] {
+        let judged = |carries| {
+            let matched = Matched { revision: 1, at: at(0), carries };
+            judge(&policy, facts(|image| image.matched = Some(matched)), at(0))
+        };
+        let without = judged(Catalogues { known_exploited: !carries.known_exploited, epss: !carries.epss });
+        assert_eq!((only(&without).0, without.compliance), (id, Compliance::Unknown));
+        assert!(!without.is_complete);
+        let with = judged(carries);
+        assert_eq!((with.compliance, with.is_complete), (Compliance::Compliant, true));
+    }
+}
+
+#[test]
+fn a_policy_without_rules_is_unknown() {
+    let mut rules =
+        ImageRules { allow_root_user: Some(true), unscanned: Consequence::Allow, ..ImageRules::default() };
+    let policy = |image: &ImageRules| {
+        let mut policy = vulnerability_policy(|_| ());
+        policy.rules.image = image.clone();
+        policy
+    };
+    assert!(!policy(&rules).has_rules());
+    assert_eq!(only(&judge(&policy(&rules), found(vec![]), at(0))).0, "BW-GEN-002");
+    rules.unscanned = Consequence::Deny;
+    assert!(policy(&rules).has_rules());
+    assert!(zero_high().has_rules());
+}
+
+#[test]
+fn what_was_matched_against_stale_data_justifies_nothing() {
+    let mut policy = zero_high();
+    policy.rules.image.max_scan_age = Some(TimeDelta::seconds(60));
+    let mut exploited = finding("CVE-1", Severity::Critical);
+    exploited.known_exploited = true;
+    let image = || found(vec![exploited.clone(), finding("CVE-2", Severity::High)]);
+    let fresh = judge(&policy, image(), at(60));
+    assert_eq!((fresh.known_exploited, fresh.fixable_critical), (1, 1));
+    assert!(fresh.with(Effect::Violation).all(|check| check.is_evidence));
+    assert_eq!(fresh.advisories_at, Some(at(0)));
+    let stale = judge(&policy, image(), at(61));
+    assert_eq!(
+        (stale.compliance, stale.known_exploited, stale.fixable_critical),
+        (Compliance::Violating, 0, 0)
+    );
+    assert!(stale.checks.iter().all(|check| !check.is_evidence) && !stale.is_complete);
+}
+
+#[test]
+fn findings_in_grace_are_counted_with_the_first_end() {
+    let policy = vulnerability_policy(|rule| {
+        rule.max.high = Some(0);
+        rule.grace.published = Some(TimeDelta::seconds(30));
+    });
+    let published = |id: &str, second| {
+        let mut finding = finding(id, Severity::High);
+        finding.published = Some(at(second).timestamp());
+        finding
+    };
+    let verdict = judge(
+        &policy,
+        found(vec![published("CVE-1", 0), published("CVE-2", -5), published("CVE-3", -30)]),
+        at(0),
+    );
+    assert_eq!(verdict.in_grace, InGrace { count: 2, first_ends: Some(at(25)) });
+    assert_eq!((verdict.compliance, verdict.changes_at), (Compliance::Violating, Some(at(25))));
+}
+
+#[test]
+fn without_history_a_fix_is_known_since_the_record_was_published() {
+    let policy = vulnerability_policy(|rule| {
+        rule.max.high = Some(0);
+        rule.grace = Grace { fix_available: Some(DAY), first_seen: Some(DAY), ..Grace::default() };
+    });
+    let judged = |published| {
+        let mut finding = finding("CVE-1", Severity::High);
+        finding.published = Some(at(published).timestamp());
+        let mut image = scanned(vec![finding]);
+        image.history = ImageHistory::default();
+        judge(&policy, ImageFacts::Scanned(Arc::new(image)), at(0)).compliance
+    };
+    assert_eq!(judged(-10), Compliance::Compliant);
+    assert_eq!(judged(-86_400), Compliance::Violating, "and first seen is never");
+}
+
+/// What exceptions mean, written as plainly as possible: the oracle of the compiled form.
+fn is_excepted(exceptions: &[Exception], finding: &Finding, check: &CheckInfo, now: DateTime<Utc>) -> bool {
+    exceptions.iter().any(|e| {
+        e.names_findings()
+            && e.is_active(now)
+            && (e.rules.is_empty() || e.rules.iter().any(|rule| rule == check.id || rule == check.rule))
+            && (e.cves.is_empty() || e.cves.iter().any(|id| finding.is_called(id)))
+            && (e.packages.is_empty() || e.packages.iter().any(|glob| glob.matches(&finding.package.name)))
+            && !(e.expire_when_fixed && finding.is_fixable())
+    })
+}
+
+fn any_exception() -> impl Strategy<Value = Exception> {
+    let some = |values: &'static [&'static str]| {
+        proptest::sample::subsequence(values.to_vec(), 0..=2)
+            .prop_map(|names| names.into_iter().map(str::to_owned).collect::<Vec<_>>())
+    };
+    (
+        some(&["cve-1", "GHSA-CVE-2", "CVE-3"]),
+        some(&["openssl", "open*", "curl"]),
+        some(&["BW-VUL-001", "vulnerabilities.deny", "image.unscanned"]),
+        any::<bool>(),
+        proptest::option::of(0..10_i64),
+    )
+        .prop_map(|(cves, packages, rules, expire_when_fixed, expires)| {
+            exception(|e| {
+                e.packages = packages.iter().map(|text| glob(text)).collect();
+                (e.cves, e.rules, e.expire_when_fixed, e.expires_at) =
+                    (cves, rules, expire_when_fixed, expires.map(at));
+            })
+        })
+}
+
+proptest! {
+    #[test]
+    fn compiled_exceptions_mean_what_they_say(
+        exceptions in proptest::collection::vec(any_exception(), 0..5),
+        id in 0..5_u8,
+        package in proptest::sample::select(vec!["openssl", "curl", "zlib"]),
+        fixed in any::<bool>(),
+    ) {
+        let mut finding = finding(&format!("CVE-{id}"), Severity::High);
+        finding.package.name = package.into();
+        finding.fixed = fixed.then(|| "2".into());
+        let compiled = super::exception::Exceptions::new(&exceptions);
+        let excepted = compiled.in_force("r.test/app", None, at(5)).of_finding(&finding);
+        for check in super::vulnerability::FINDING_CHECKS {
+            prop_assert_eq!(excepted.contains(check), is_excepted(&exceptions, &finding, check, at(5)));
+        }
     }
 }

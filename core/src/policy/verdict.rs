@@ -18,7 +18,7 @@ pub enum Effect {
     Suppressed,
     /// Shown, not held against the workload.
     Warning,
-    /// It cannot be told whether the rule is met.
+    /// Whether the rule is met is not known.
     Unknown,
     Violation,
 }
@@ -46,7 +46,7 @@ pub struct Check {
     pub severity: Severity,
     pub observed: String,
     pub allowed: String,
-    /// How to mend it.
+    /// How to fix it.
     pub remedy: String,
     /// Ids of the findings that make it so, worst first, at most [`MAX_IDS`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -58,6 +58,26 @@ pub struct Check {
 
 /// The most ids one check lists.
 pub(super) const MAX_IDS: usize = 20;
+
+/// Findings that are not counted yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InGrace {
+    pub count: u32,
+    /// When the first of their grace periods ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_ends: Option<DateTime<Utc>>,
+}
+
+impl InGrace {
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            count: self.count.saturating_add(other.count),
+            first_ends: super::evaluate::earliest(self.first_ends, other.first_ends),
+        }
+    }
+}
 
 /// The judgement of one policy over one workload, or over one image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,6 +96,12 @@ pub struct Verdict {
     /// Fixable findings of critical severity in all images: triggers ask for it.
     pub fixable_critical: u32,
     pub known_exploited: u32,
+    /// Findings within a grace period.
+    #[serde(default)]
+    pub in_grace: InGrace,
+    /// The date of the oldest advisory data that the verdict rests on. Absent: no image was matched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advisories_at: Option<DateTime<Utc>>,
     /// When this verdict may change by the mere passing of time: an exception expires, a grace period ends.
     pub changes_at: Option<DateTime<Utc>>,
 }

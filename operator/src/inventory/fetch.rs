@@ -84,8 +84,8 @@ async fn follow(images: &Images) {
 
 impl Images {
     async fn reopen(&self) {
-        let (images, now) = (self.clone(), self.0.context.clock.now());
-        match tokio::task::spawn_blocking(move || images.0.keeper.reopen(now)).await {
+        let images = self.clone();
+        match tokio::task::spawn_blocking(move || images.0.keeper.reopen()).await {
             Ok(Ok(true)) => self.index_changed().await,
             Ok(Ok(false)) | Err(_) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the advisory index of the last run is not used"),
@@ -93,8 +93,8 @@ impl Images {
     }
 
     async fn adopt(&self, announced: Option<u64>) -> Result<(), FetchError> {
-        let (images, now) = (self.clone(), self.0.context.clock.now());
-        let adopted = tokio::task::spawn_blocking(move || images.0.keeper.adopt(announced, now)).await;
+        let images = self.clone();
+        let adopted = tokio::task::spawn_blocking(move || images.0.keeper.adopt(announced)).await;
         if adopted.map_err(|_| FetchError::Interrupted)?? {
             self.index_changed().await;
         }

@@ -7,15 +7,13 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use breakwater_advisories::{Index, IndexError};
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 
 use super::IndexState;
 
 /// The index in use.
 pub(super) struct Current {
     pub(super) index: Index,
-    /// When this process took it into use.
-    pub(super) since: DateTime<Utc>,
 }
 
 impl std::fmt::Debug for Current {
@@ -69,17 +67,17 @@ impl Keeper {
     }
 
     /// Takes up what the last run left. Blocking: reads and checks the whole file.
-    pub(super) fn reopen(&self, now: DateTime<Utc>) -> Result<bool, IndexRefused> {
+    pub(super) fn reopen(&self) -> Result<bool, IndexRefused> {
         let path = self.directory.join(FILE);
         if !path.exists() {
             return Ok(false);
         }
-        self.take(Index::open(&path)?, now);
+        self.take(Index::open(&path)?);
         Ok(true)
     }
 
     /// Checks the incoming file and puts it in the place of the index in use; `false` if it is the same. Blocking.
-    pub(super) fn adopt(&self, announced: Option<u64>, now: DateTime<Utc>) -> Result<bool, IndexRefused> {
+    pub(super) fn adopt(&self, announced: Option<u64>) -> Result<bool, IndexRefused> {
         let incoming = self.incoming();
         let index = Index::open(&incoming)?;
         let found = index.revision();
@@ -94,12 +92,12 @@ impl Keeper {
         let place = self.directory.join(FILE);
         // The mapping follows the file, not its name; the old one lives until nobody reads it.
         std::fs::rename(&incoming, &place).map_err(|cause| IndexRefused::Directory { path: place, cause })?;
-        self.take(index, now);
+        self.take(index);
         Ok(true)
     }
 
-    fn take(&self, index: Index, now: DateTime<Utc>) {
-        self.current.store(Some(Arc::new(Current { index, since: now })));
+    fn take(&self, index: Index) {
+        self.current.store(Some(Arc::new(Current { index })));
     }
 
     pub(super) fn current(&self) -> Option<Arc<Current>> {

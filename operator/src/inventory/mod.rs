@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use breakwater_core::{
     Digest, Inventory, Platform,
-    ledger::Remembered,
+    history::RepositoryHistory,
     policy::{ImageFacts, Matched, ScannedImage},
     workload::ImageIdentity,
 };
@@ -32,7 +32,7 @@ pub use self::{
 use crate::{
     context::Context,
     kube::lease::Leadership,
-    store::{Domain, Key, Store, StoreError},
+    store::{Domain, Store, StoreError},
     workloads::Workloads,
 };
 
@@ -129,18 +129,15 @@ impl Images {
             return Ok(Some(image));
         }
         match self.0.store.inventory(domain, digest).await? {
-            Some(inventory) => Ok(Some(self.matched_with(inventory, &self.remembered(digest).await?).await?)),
+            Some(inventory) => Ok(Some(self.matched_with(domain, inventory).await?)),
             None => Ok(None),
         }
     }
 
-    /// Which index facts were matched against, and when it was taken into use.
+    /// The advisory data that facts are matched against.
     #[must_use]
     pub fn matched(&self) -> Option<Matched> {
-        self.0
-            .keeper
-            .current()
-            .map(|current| Matched { revision: current.index.revision(), at: current.since })
+        self.0.keeper.current().map(|current| reduce::matched(&current.index))
     }
 
     #[must_use]
@@ -180,15 +177,35 @@ impl Images {
 
     async fn matched_with(
         &self,
+        domain: &Domain,
         inventory: Inventory,
-        remembered: &Remembered,
     ) -> Result<Arc<ScannedImage>, InventoryError> {
         let current = self.0.keeper.current();
-        let (now, remembered) = (self.0.context.clock.now(), remembered.clone());
+        let repository = history::repository(domain, &inventory.image.reference);
         let matching = tokio::task::spawn_blocking(move || {
-            reduce(inventory, current.as_ref().map(|current| &current.index), &remembered, now)
+            reduce(&inventory, current.as_ref().map(|current| &current.index))
         });
-        Ok(Arc::new(matching.await.map_err(|_| InventoryError::Interrupted)?))
+        let mut image = matching.await.map_err(|_| InventoryError::Interrupted)?;
+        let now = image.matched.map(|_| self.0.context.clock.now());
+        let findings = &image.findings;
+        let observe = |history: &mut RepositoryHistory| history::observed(history, findings, now);
+        image.history = self.change_history(&repository, observe).await?;
+        Ok(Arc::new(image))
+    }
+
+    /// Changes the history of a repository, read from the store where it is not in memory.
+    async fn change_history<T>(
+        &self,
+        repository: &Digest,
+        change: impl Fn(&mut RepositoryHistory) -> (bool, T),
+    ) -> Result<T, StoreError> {
+        let mut kept = None;
+        loop {
+            if let Some(value) = self.histories(|all| all.change(repository, kept.take(), &change)) {
+                return Ok(value);
+            }
+            kept = Some(history::read(&self.0.store, repository).await?);
+        }
     }
 
     /// Reads everyone's inventory from the store, matches it against the index in use, and holds the result if the image runs.
@@ -197,7 +214,7 @@ impl Images {
             let Some(inventory) = self.0.store.inventory(&Domain::Everyone, digest).await? else {
                 return Ok(None);
             };
-            let image = self.matched_with(inventory, &self.remembered(digest).await?).await?;
+            let image = self.matched_with(&Domain::Everyone, inventory).await?;
             let is_current = self.hold(|held| {
                 // An index that was replaced meanwhile must not have the last word.
                 let is_current = image.matched.map(|matched| matched.revision) == self.index().revision;
@@ -207,29 +224,8 @@ impl Images {
                 is_current
             });
             if is_current {
-                if image.matched.is_some() {
-                    self.histories(|histories| histories.changed(Arc::clone(&image)));
-                }
                 return Ok(Some(image));
             }
-        }
-    }
-
-    /// What the previous match left behind: in memory if that was here, else in the store.
-    async fn remembered(&self, digest: &Digest) -> Result<Remembered, InventoryError> {
-        let held =
-            self.held(|held| held.scanned.get(digest).cloned()).filter(|image| image.matched.is_some());
-        let before = held.or_else(|| self.histories(|histories| histories.get(digest)));
-        if let Some(image) = before {
-            return Ok(Remembered::new(image.history.clone(), &image.findings));
-        }
-        match self.0.store.get(&Key::History(digest.clone())).await {
-            // What cannot be read is as good as new: grace begins again, which errs towards patience.
-            Ok(content) => {
-                Ok(content.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
-            }
-            Err(StoreError::Damaged { .. }) => Ok(Remembered::default()),
-            Err(error) => Err(error.into()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use breakwater_core::Digest;
+use breakwater_core::{Digest, history::RepositoryHistory};
 use futures::{StreamExt, stream};
 use kube::{
     Api,
@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Images, InventoryError,
-    history::{self, MAX_UNWRITTEN},
+    history::{self, Histories, MAX_UNWRITTEN},
     scans::ScanObject,
 };
 use crate::{
     kube::{lease::Leadership, runner::WATCH_TIMEOUT},
-    store::{Key, StoreError},
+    store::{Domain, Key, StoreError},
     workloads::Workloads,
 };
 
@@ -161,7 +161,7 @@ async fn keep_ledger(images: Images, leadership: Leadership) {
             () = stop.cancelled() => return,
             _ = minute.tick() => {}
             outcome = changed.changed() => {
-                let crowded = images.histories(|histories| histories.len()) >= MAX_UNWRITTEN;
+                let crowded = images.histories(|histories| histories.unwritten()) >= MAX_UNWRITTEN;
                 let news = images.index().revision > images.index().highest;
                 match outcome {
                     Ok(()) if crowded || news => {}
@@ -171,10 +171,7 @@ async fn keep_ledger(images: Images, leadership: Leadership) {
             }
         }
         if !std::mem::replace(&mut led, leadership.is_current()) && led {
-            // Who led before may have gone without writing what it saw; equal histories are not written again.
-            let all: Vec<_> = images.held(|held| held.scanned.values().cloned().collect());
-            let matched = all.into_iter().filter(|image| image.matched.is_some());
-            images.histories(|histories| matched.for_each(|image| histories.changed(image)));
+            images.keep_histories().await;
         }
         if let Err(error) = images.keep_revisions(&leadership).await {
             tracing::warn!(%error, "the highest advisory revision could not be kept");
@@ -207,17 +204,33 @@ impl Images {
         Ok(())
     }
 
-    /// Writes the histories that changed since the last minute. A follower only forgets them: the leader writes the same.
+    /// Keeps in the store what this replica knows of the repositories of images in memory: the leader before may have ended
+    /// without writing it.
+    async fn keep_histories(&self) {
+        let all: Vec<_> = self.held(|held| held.scanned.values().cloned().collect());
+        for image in all.into_iter().filter(|image| image.matched.is_some()) {
+            let repository = history::repository(&Domain::Everyone, &image.reference);
+            let now = self.0.context.clock.now();
+            let restore =
+                |history: &mut RepositoryHistory| (history.restore(&image.findings, &image.history, now), ());
+            if let Err(error) = self.change_history(&repository, restore).await {
+                tracing::warn!(image = image.reference, %error, "a history could not be read: it is kept at the next match");
+            }
+        }
+    }
+
+    /// Writes the histories that changed since the last minute. A follower forgets them: the leader observes the same.
     pub async fn flush(&self, leadership: &Leadership) {
-        let unwritten = self.histories(super::history::Histories::take);
         if !leadership.is_current() {
+            self.histories(Histories::clear);
             return;
         }
-        for image in unwritten {
-            if let Err(error) = history::write(&self.0.store, &image).await {
-                tracing::warn!(digest = %image.digest, %error, "a history could not be kept and is tried again");
-                self.histories(|histories| histories.changed(image));
+        for (repository, history) in self.histories(Histories::begin_writing) {
+            let outcome = history::write(&self.0.store, &repository, &history).await;
+            if let Err(error) = &outcome {
+                tracing::warn!(%repository, %error, "a history could not be written and is tried again");
             }
+            self.histories(|histories| histories.written(&repository, outcome.is_ok()));
         }
     }
 }

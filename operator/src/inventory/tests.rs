@@ -9,8 +9,8 @@ use std::{
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use breakwater_core::{
     Digest, Platform,
+    history::RepositoryHistory,
     inventory::{ImageConfig, ImageIdentity as Described, Inventory, Package, ScannerIdentity},
-    ledger::Remembered,
     policy::ImageFacts,
     scan::FailureReason,
     workload::{ImageIdentity, RunningImage, Workload, WorkloadKind, WorkloadRef},
@@ -154,7 +154,7 @@ impl Story {
     /// Puts an index in use, as a fetch does.
     async fn index(&self, packages: &[&str], revision: u64) -> Result<bool, IndexRefused> {
         build(self.directory.path(), packages, revision, &self.images.0.keeper.incoming());
-        let adopted = self.images.0.keeper.adopt(Some(revision), at(0))?;
+        let adopted = self.images.0.keeper.adopt(Some(revision))?;
         self.images.index_changed().await;
         Ok(adopted)
     }
@@ -233,6 +233,51 @@ async fn what_a_scan_brought_is_loaded_when_the_scan_job_names_it() {
     assert_eq!(story.findings(&pullable("web")), None);
 }
 
+fn history_of(repository: &str) -> Key {
+    Key::History(super::history::repository(&Domain::Everyone, repository))
+}
+
+#[tokio::test]
+async fn a_rebuild_of_a_repository_starts_no_grace_anew() {
+    let story = Story::quiet();
+    story.keep("web").await;
+    story.run(vec![pullable("web")]).await;
+    story.index(&["lodash"], 1).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let mut rebuilt = inventory("web-2");
+    rebuilt.image.reference = "r.test/web:2".into();
+    rebuilt.packages[0].version = "4.17.1".into();
+    let content = serde_json::to_vec(&rebuilt).unwrap();
+    story.store.put(&Key::Inventory(Domain::Everyone, digest("web-2")), &content).await.unwrap();
+    let seen = |image: &super::ScannedImage| image.history.first_seen(&image.findings[0]).unwrap();
+    let before = story.images.load(&Domain::Everyone, &digest("web")).await.unwrap().unwrap();
+    let after = story.images.load(&Domain::Everyone, &digest("web-2")).await.unwrap().unwrap();
+    assert_eq!(seen(&after), seen(&before));
+    let mut other = inventory("web-3");
+    other.image.reference = "r.test/other:1".into();
+    let content = serde_json::to_vec(&other).unwrap();
+    story.store.put(&Key::Inventory(Domain::Everyone, digest("web-3")), &content).await.unwrap();
+    let elsewhere = story.images.load(&Domain::Everyone, &digest("web-3")).await.unwrap().unwrap();
+    assert!(seen(&elsewhere) > seen(&before), "another repository");
+}
+
+#[tokio::test]
+async fn matching_again_makes_nothing_fresh() {
+    let story = Story::quiet();
+    story.keep("web").await;
+    story.run(vec![pullable("web")]).await;
+    story.index(&["lodash"], 1).await.unwrap();
+    let restarted = Images::new(&story.images.0.context, story.store.clone());
+    assert!(restarted.0.keeper.reopen().unwrap());
+    let image = restarted.load(&Domain::Everyone, &digest("web")).await.unwrap().unwrap();
+    let matched = image.matched.unwrap();
+    assert_eq!(
+        (matched.at, matched.carries),
+        (at(0), Default::default()),
+        "the index was built at that time"
+    );
+}
+
 #[tokio::test]
 async fn a_finding_keeps_the_time_it_was_first_seen_over_a_restart() {
     let story = Story::quiet();
@@ -247,13 +292,12 @@ async fn a_finding_keeps_the_time_it_was_first_seen_over_a_restart() {
     let first = seen(&story.images);
     let (_term, leadership) = leader();
     story.images.flush(&leadership).await;
-    let kept = story.store.get(&Key::History(digest("web"))).await.unwrap().unwrap();
-    let kept: Remembered = serde_json::from_slice(&kept).unwrap();
-    assert_eq!((kept.found.len(), kept.history.later.len()), (1, 1));
+    let kept = story.store.get(&history_of("r.test/web")).await.unwrap().unwrap();
+    assert!(!serde_json::from_slice::<RepositoryHistory>(&kept).unwrap().is_empty());
 
     tokio::time::sleep(Duration::from_millis(20)).await;
     let again = Story { images: Images::new(&story.images.0.context, story.store.clone()), ..story };
-    assert!(again.images.0.keeper.reopen(at(0)).unwrap(), "the index of the last run is there");
+    assert!(again.images.0.keeper.reopen().unwrap(), "the index of the last run is there");
     again.run(vec![pullable("web")]).await;
     assert_eq!(seen(&again.images), first);
 }
@@ -267,7 +311,7 @@ async fn a_follower_writes_nothing() {
     let (_term, follower) = Leadership::new(Clock);
     story.images.flush(&follower).await;
     story.images.keep_revisions(&follower).await.unwrap();
-    assert_eq!(story.store.get(&Key::History(digest("web"))).await.unwrap(), None);
+    assert_eq!(story.store.get(&history_of("r.test/web")).await.unwrap(), None);
     assert_eq!(story.store.get(&Key::Ledger("advisories")).await.unwrap(), None);
 }
 
@@ -293,23 +337,20 @@ fn a_damaged_or_older_index_is_refused_and_the_old_one_stays() {
     let keeper = Keeper::new(directory.path().to_owned());
     let incoming = |revision| build(directory.path(), &["lodash"], revision, &keeper.incoming());
     incoming(2);
-    assert!(keeper.adopt(Some(2), at(0)).unwrap());
+    assert!(keeper.adopt(Some(2)).unwrap());
     incoming(1);
-    assert!(matches!(keeper.adopt(None, at(1)), Err(IndexRefused::Older { found: 1, current: 2 })));
+    assert!(matches!(keeper.adopt(None), Err(IndexRefused::Older { found: 1, current: 2 })));
     incoming(3);
-    assert!(matches!(
-        keeper.adopt(Some(4), at(1)),
-        Err(IndexRefused::OtherRevision { announced: 4, found: 3 })
-    ));
+    assert!(matches!(keeper.adopt(Some(4)), Err(IndexRefused::OtherRevision { announced: 4, found: 3 })));
     let mut bytes = std::fs::read(keeper.incoming()).unwrap();
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     std::fs::write(keeper.incoming(), &bytes).unwrap();
-    assert!(matches!(keeper.adopt(Some(3), at(1)), Err(IndexRefused::Unusable(_))));
+    assert!(matches!(keeper.adopt(Some(3)), Err(IndexRefused::Unusable(_))));
     std::fs::write(keeper.incoming(), b"<html>").unwrap();
-    assert!(matches!(keeper.adopt(None, at(1)), Err(IndexRefused::Unusable(_))));
+    assert!(matches!(keeper.adopt(None), Err(IndexRefused::Unusable(_))));
     assert_eq!(keeper.state().revision, Some(2));
-    assert!(Keeper::new(directory.path().to_owned()).reopen(at(2)).unwrap());
+    assert!(Keeper::new(directory.path().to_owned()).reopen().unwrap());
 }
 
 fn scan(uid: &str, image: &str, status: Value) -> super::scans::ScanObject {

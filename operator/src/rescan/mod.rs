@@ -7,23 +7,19 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use breakwater_core::printable;
 use breakwater_crds::{ImagePolicy, ScanJob, imagepolicy::CredentialSource, names::annotations};
-use futures::StreamExt;
-use kube::{
-    Api, ResourceExt,
-    api::PostParams,
-    runtime::{Predicate as _, WatchStreamExt, predicates, reflector, watcher},
-};
+use kube::{Api, ResourceExt, api::PostParams};
 
 pub use self::order::{Asks, Credentials, Order};
 use self::plan::{Asker, Facts, Source};
 use crate::{
     context::Context,
+    evaluate::{PolicySet, PolicyStore},
     inventory::Images,
-    kube::{lease::Leadership, runner::WATCH_TIMEOUT},
+    kube::lease::Leadership,
     workloads::Workloads,
 };
 
@@ -31,22 +27,18 @@ use crate::{
 const PACE: Duration = Duration::from_millis(500);
 /// The longest echo of a request, in characters; annotations may be longer.
 const MAX_REQUEST: usize = 253;
-/// Policies that are taken note of at once.
-const MAX_NEWS: usize = 1_000;
 /// Between two looks, at most.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Creates ScanJobs for running images while this replica leads. Returns when the process is asked to end.
-pub async fn run(context: Context, workloads: Workloads, images: Images, leadership: Leadership) {
-    let (policies, writer) = reflector::store::<ImagePolicy>();
-    let config = watcher::Config::default().timeout(WATCH_TIMEOUT);
-    let spec_or_request = predicates::generation.combine(predicates::annotations);
-    let news = watcher(Api::all(context.client.clone()), config)
-        .default_backoff()
-        .reflect(writer)
-        .applied_objects()
-        .predicate_filter(spec_or_request, Default::default());
-    let mut news = std::pin::pin!(news.ready_chunks(MAX_NEWS));
+pub async fn run(
+    context: Context,
+    workloads: Workloads,
+    images: Images,
+    policies: PolicyStore,
+    leadership: Leadership,
+) {
+    let mut changed = policies.subscribe();
     let mut wake = (workloads.changed(), images.changed());
     workloads.ready().await;
     images.ready().await;
@@ -55,7 +47,7 @@ pub async fn run(context: Context, workloads: Workloads, images: Images, leaders
         wake.0.mark_unchanged();
         wake.1.mark_unchanged();
         let now = context.clock.now();
-        let askers = askers(&policies.state(), &context.namespace, &mut requests);
+        let askers = askers(&policies.set(), &mut requests);
         let (running, scans) = (workloads.all(), images.scans());
         let facts =
             Facts { askers: &askers, workloads: &running, scans: &scans, own_namespace: &context.namespace };
@@ -72,7 +64,7 @@ pub async fn run(context: Context, workloads: Workloads, images: Images, leaders
             () = tokio::time::sleep(until) => {}
             _ = wake.0.changed() => {}
             _ = wake.1.changed() => {}
-            _ = news.next() => {}
+            _ = changed.next() => {}
         }
         tokio::time::sleep(PACE).await;
     }
@@ -85,16 +77,13 @@ pub fn request(object: &ImagePolicy) -> Option<String> {
 }
 
 /// Policies in force. `requests` remembers which requests for work were met before.
-fn askers(
-    policies: &[std::sync::Arc<ImagePolicy>],
-    own_namespace: &str,
-    requests: &mut HashMap<String, String>,
-) -> Vec<Asker> {
+fn askers(policies: &PolicySet, requests: &mut HashMap<String, String>) -> Vec<Asker> {
     let mut met = HashMap::new();
     let mut askers = Vec::new();
-    for object in policies {
-        // What is invalid selects nothing; its controller says so.
-        let Ok(policy) = object.validate(own_namespace) else { continue };
+    for (_, stored) in policies.all() {
+        // What is invalid selects nothing; its status shows why.
+        let Some(policy) = stored.policy() else { continue };
+        let object = &stored.object;
         let request = request(object).unwrap_or_default();
         let handled = requests.remove(&policy.id.uid).unwrap_or_else(|| {
             let status = object.status.as_ref();
@@ -115,7 +104,7 @@ fn askers(
             Some(CredentialSource::Policy) => Source::Policy(Vec::new()),
             Some(CredentialSource::Workload | CredentialSource::ServiceAccount) => Source::Workload,
         };
-        askers.push(Asker { policy, credentials, at_once });
+        askers.push(Asker { policy: Arc::clone(policy), credentials, at_once });
     }
     *requests = met;
     askers

@@ -27,7 +27,7 @@ const SETTLE: TimeDelta = TimeDelta::seconds(30);
 /// A policy that wants its running images scanned.
 #[derive(Debug, Clone)]
 pub(super) struct Asker {
-    pub(super) policy: Policy,
+    pub(super) policy: Arc<Policy>,
     pub(super) credentials: Source,
     /// Somebody asked for work now: failed scans are not waited for.
     pub(super) at_once: bool,

@@ -33,7 +33,7 @@ fn everywhere() -> Policy {
 }
 
 fn asker() -> Asker {
-    Asker { policy: everywhere(), credentials: Source::Unsaid, at_once: false }
+    Asker { policy: Arc::new(everywhere()), credentials: Source::Unsaid, at_once: false }
 }
 
 fn workload(namespace: &str, name: &str, images: &[&str]) -> Workload {
@@ -133,7 +133,7 @@ fn the_object_is_one_that_the_api_accepts() {
 fn of_several_policies_the_most_patient_counts() {
     let of = |minutes| {
         let scanning = Scanning { timeout: TimeDelta::minutes(minutes), ..Scanning::default() };
-        Asker { policy: Policy { scanning, ..everywhere() }, ..asker() }
+        Asker { policy: Arc::new(Policy { scanning, ..everywhere() }), ..asker() }
     };
     let timeout = |askers: &[Asker]| {
         let plan = plan_of(askers, vec![workload("a", "x", &["web"])], &[], at(0));
@@ -148,7 +148,8 @@ fn of_several_policies_the_most_patient_counts() {
 fn without_a_policy_no_registry_is_asked() {
     assert_eq!(plan_of(&[], vec![workload("a", "x", &["web"])], &[], at(0)), Plan::default());
     let mut narrow = asker();
-    narrow.policy.selector.images = vec![breakwater_core::glob::Glob::new("other.test/**").unwrap()];
+    Arc::make_mut(&mut narrow.policy).selector.images =
+        vec![breakwater_core::glob::Glob::new("other.test/**").unwrap()];
     assert_eq!(plan_of(&[narrow], vec![workload("a", "x", &["web"])], &[], at(0)), Plan::default());
 }
 
@@ -233,7 +234,7 @@ fn credentials_are_the_policys_or_the_workloads_and_each_attempt_takes_the_next(
     assert_eq!(credentials(&anonymous.orders[0]), &Credentials::Anonymous);
 
     let mut own = Asker { credentials: Source::Policy(vec!["reader".into()]), ..asker() };
-    own.policy.id.namespace = "breakwater-system".into();
+    Arc::make_mut(&mut own.policy).id.namespace = "breakwater-system".into();
     let both = [own, asker()];
     let first = plan_of(&both, vec![keeper.clone()], &[], at(0));
     assert_eq!(credentials(&first.orders[0]), &Credentials::Secrets(vec!["reader".into()]));

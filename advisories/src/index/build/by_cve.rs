@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use breakwater_core::policy::Catalogues;
+
 use super::{BuildError, BuildInput};
 use crate::severity::Rating;
 use crate::{document, epss, kev, ratings};
@@ -16,6 +18,8 @@ const MAX_RATINGS: u64 = 1 << 30;
 
 #[derive(Debug, Default)]
 pub(super) struct ByCve {
+    /// The catalogues that were given.
+    pub(super) catalogues: Catalogues,
     pub(super) exploited: HashSet<String>,
     /// EPSS percentiles in percent.
     pub(super) percentiles: HashMap<String, u8>,
@@ -24,7 +28,8 @@ pub(super) struct ByCve {
 
 impl ByCve {
     pub(super) fn read(input: &BuildInput<'_>) -> Result<Self, BuildError> {
-        let mut by_cve = Self::default();
+        let catalogues = Catalogues { known_exploited: input.kev.is_some(), epss: input.epss.is_some() };
+        let mut by_cve = Self { catalogues, ..Self::default() };
         if let Some(path) = input.kev {
             let json = read(path, MAX_KEV, "KEV catalogue")?;
             by_cve.exploited = kev::parse(&json).map_err(|cause| unusable(path, "KEV catalogue", &cause))?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use breakwater_core::Severity;
+use breakwater_core::{Severity, policy::Catalogues};
 use chrono::{DateTime, Utc};
 use twox_hash::XxHash3_64;
 
@@ -10,7 +10,9 @@ use super::by_cve::ByCve;
 use super::collection::{Collection, Condensed};
 use crate::index::EcosystemCount;
 use crate::index::cursor::put_varint;
-use crate::index::layout::{CHECKED_FROM, FORMAT, HEADER, KNOWN_EXPLOITED, MAGIC, NONE, SECTIONS};
+use crate::index::layout::{
+    CHECKED_FROM, FORMAT, HAS_EPSS, HAS_KEV, HEADER, KNOWN_EXPLOITED, MAGIC, NONE, SECTIONS,
+};
 use crate::index::strings::Interner;
 use crate::severity::Rating;
 
@@ -72,22 +74,28 @@ pub(super) fn write(
     let records = u32::try_from(records.len()).ok()?;
     let strings = strings.into_bytes();
     let sections = [strings, ids, record_bytes, offsets, ecosystem_rows, package_rows, affected];
-    Some((assemble(&sections, revision, now, records)?, counts))
+    let header = Header { revision, now, records, catalogues: by_cve.catalogues };
+    Some((assemble(&sections, &header)?, counts))
 }
 
-fn assemble(
-    sections: &[Vec<u8>; SECTIONS],
+struct Header {
     revision: u64,
     now: DateTime<Utc>,
     records: u32,
-) -> Option<Vec<u8>> {
+    catalogues: Catalogues,
+}
+
+fn assemble(sections: &[Vec<u8>; SECTIONS], header: &Header) -> Option<Vec<u8>> {
     let length = HEADER + sections.iter().map(Vec::len).sum::<usize>();
     u32::try_from(length).ok()?;
     let mut checked = Vec::with_capacity(length);
     checked.extend((length as u64).to_le_bytes());
-    checked.extend(revision.to_le_bytes());
-    checked.extend(now.timestamp().to_le_bytes());
-    checked.extend(records.to_le_bytes());
+    checked.extend(header.revision.to_le_bytes());
+    checked.extend(header.now.timestamp().to_le_bytes());
+    checked.extend(header.records.to_le_bytes());
+    let flag = |carried, flag| if carried { flag } else { 0 };
+    let Catalogues { known_exploited, epss } = header.catalogues;
+    checked.extend((flag(known_exploited, HAS_KEV) | flag(epss, HAS_EPSS)).to_le_bytes());
     checked.extend(u32::try_from(SECTIONS).ok()?.to_le_bytes());
     let mut offset = HEADER;
     for section in sections {

@@ -14,8 +14,8 @@ use chrono::{DateTime, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
-    facts::Facts,
-    plan::{Judged, Past, Plan, stale_at},
+    observe::{Facts, Judged},
+    plan::{Plan, PreviousRun, stale_at},
 };
 use crate::{
     inventory::Outcome,
@@ -62,7 +62,7 @@ pub(super) fn judged(
     all: &mut Vec<Condition>,
     policy: &Policy,
     facts: &Facts,
-    past: &Past,
+    past: &PreviousRun,
     plan: &Plan,
     worst: &[&Judged],
     generation: i64,
@@ -90,7 +90,7 @@ pub(super) fn judged(
     conditions::ready(all, reason, &message, generation, now);
 }
 
-fn compliant(policy: &Policy, facts: &Facts, past: &Past, plan: &Plan, worst: &[&Judged]) -> Says {
+fn compliant(policy: &Policy, facts: &Facts, past: &PreviousRun, plan: &Plan, worst: &[&Judged]) -> Says {
     if past.audit_off {
         return says(
             Status::Unknown,
@@ -153,7 +153,7 @@ fn enforcing(policy: &Policy) -> Says {
     }
 }
 
-fn database_stale(facts: &Facts, past: &Past, now: DateTime<Utc>) -> Says {
+fn database_stale(facts: &Facts, past: &PreviousRun, now: DateTime<Utc>) -> Says {
     let index = &facts.index;
     let problem = index.problem.as_ref().map(|problem| format!("; {problem}")).unwrap_or_default();
     let Some(revision) = index.revision else {

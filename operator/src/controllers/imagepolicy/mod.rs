@@ -1,30 +1,30 @@
 //! The ImagePolicy controller: observe what runs, validate the spec, plan verdicts and scans, apply them, report.
 
 mod condition;
-mod facts;
-mod pace;
+mod observe;
 mod plan;
 mod report;
 #[cfg(test)]
 mod tests;
+mod wake;
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use breakwater_core::{policy::PolicyId, workload::WorkloadRef};
+use breakwater_core::{policy::Policy, workload::WorkloadRef};
 use breakwater_crds::{
     ImagePolicy, ImagePolicyStatus, Time, imagepolicy::AuditMode, names::conditions::COMPLIANT,
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use kube::{Resource as _, ResourceExt as _, runtime::controller::Action};
+use kube::{Resource as _, runtime::controller::Action};
 
-use self::plan::{Past, Plan};
+use self::plan::{Plan, PreviousRun};
 use crate::{
     context::Context,
-    evaluate::{JudgedWorkload, Verdicts},
+    evaluate::{PolicyStore, Verdicts},
     inventory::Images,
     kube::{
         apply::{FieldManager, apply_status, too_soon},
@@ -40,25 +40,33 @@ use crate::{
 
 /// Objects worked on at a time.
 const CONCURRENCY: u16 = 2;
-/// Nothing is slept through longer than this: a clock may be set.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// The longest sleep: a clock may be set.
+const MAX_INTERVAL: Duration = Duration::from_secs(600);
+/// A new spec is reported after so long at the earliest: what was applied together with it is judged by then.
+const SETTLE: Duration = Duration::from_secs(2);
+/// A policy that is not judged yet is looked at again so much later at the latest; its first verdict wakes it.
+const NOT_JUDGED: Duration = Duration::from_secs(10);
 
-/// What this controller works with.
-struct Room {
-    context: Context,
-    workloads: Workloads,
-    images: Images,
-    mitigation: Mitigation,
-    verdicts: Arc<Verdicts>,
-    leadership: Leadership,
-    events: Events,
-    /// By policy UID: what is on mitigation's board, and since when workloads violate it.
-    standing: Mutex<HashMap<String, Standing>>,
+/// What a policy's status is made from.
+#[derive(Debug)]
+pub struct Rooms {
+    pub context: Context,
+    pub policies: PolicyStore,
+    pub verdicts: Arc<Verdicts>,
+    pub workloads: Workloads,
+    pub images: Images,
+    pub mitigation: Mitigation,
 }
 
-struct Standing {
-    id: PolicyId,
-    violating: BTreeMap<WorkloadRef, DateTime<Utc>>,
+/// What this controller works with.
+struct Reconciler {
+    rooms: Arc<Rooms>,
+    leadership: Leadership,
+    events: Events,
+    /// By policy UID: since when workloads violate it.
+    violating: Mutex<HashMap<String, BTreeMap<WorkloadRef, DateTime<Utc>>>>,
+    /// By policy UID: the generation that is not reported yet, and when it was first seen.
+    unreported: Mutex<HashMap<String, (i64, Instant)>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +77,8 @@ enum PolicyError {
     ScanNotOrdered(kube::Error),
     #[error("this replica does not lead any more")]
     NotLeading,
+    #[error("the policy has not judged every workload yet")]
+    NotJudged,
 }
 
 impl Classified for PolicyError {
@@ -76,6 +86,7 @@ impl Classified for PolicyError {
         match self {
             Self::StatusNotWritten(_) | Self::ScanNotOrdered(_) => ErrorClass::Transient,
             Self::NotLeading => ErrorClass::Waiting(Duration::from_secs(10)),
+            Self::NotJudged => ErrorClass::Waiting(NOT_JUDGED),
         }
     }
 
@@ -84,94 +95,77 @@ impl Classified for PolicyError {
             Self::StatusNotWritten(_) => "StatusNotWritten",
             Self::ScanNotOrdered(_) => "ScanNotOrdered",
             Self::NotLeading => "NotLeading",
+            Self::NotJudged => "NotJudged",
         }
     }
 }
 
-/// Runs until the process is asked to stop. Woken by policies, by what runs, by what is known of images, by mitigation, and by time.
+/// Runs until the process is asked to stop. Woken by policies, by their verdicts, by mitigation, and by time.
 ///
 /// # Errors
 /// [`WatchEnded`] when the work ran out unasked.
-pub async fn run(
-    context: Context,
-    workloads: Workloads,
-    images: Images,
-    mitigation: Mitigation,
-    verdicts: Arc<Verdicts>,
-    leadership: Leadership,
-    events: Events,
-) -> Result<(), WatchEnded> {
-    let changes = pace::changes([workloads.changed(), images.changed(), mitigation.changed()]);
-    let runner = Runner::<ImagePolicy>::new(&context, &events, "imagepolicy", CONCURRENCY)
-        .waking(|controller| controller.reconcile_all_on(changes));
-    let policies = runner.store();
-    let background = context.background.clone();
-    let room = Room {
-        context,
-        workloads,
-        images,
-        mitigation,
-        verdicts,
-        leadership,
+pub async fn run(rooms: Rooms, leadership: Leadership, events: Events) -> Result<(), WatchEnded> {
+    let rooms = Arc::new(rooms);
+    let wakes = wake::wakes(Arc::clone(&rooms));
+    let runner = Runner::<ImagePolicy>::new(&rooms.context, &events, "imagepolicy", CONCURRENCY)
+        .waking(|controller| controller.reconcile_on(wakes));
+    let images = rooms.images.clone();
+    let reconciler = Reconciler {
+        rooms,
+        leadership: leadership.clone(),
         events,
-        standing: Mutex::default(),
+        violating: Mutex::default(),
+        unreported: Mutex::default(),
     };
-    let room = Arc::new(room);
-    let watching = Arc::clone(&room);
-    background.spawn("deletions of policies", async move { watching.withdraw_deleted(&policies).await });
-    let outcome = runner.run(Arc::clone(&room), reconcile).await;
+    let outcome = runner.run(Arc::new(reconciler), reconcile).await;
     // Before the lease is given back: the next leader begins with what was seen last.
-    room.images.flush(&room.leadership).await;
+    images.flush(&leadership).await;
     outcome
 }
 
-async fn reconcile(object: Arc<ImagePolicy>, room: Arc<Room>) -> Result<Action, PolicyError> {
+async fn reconcile(object: Arc<ImagePolicy>, reconciler: Arc<Reconciler>) -> Result<Action, PolicyError> {
     if object.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    if !room.leadership.is_current() {
+    if !reconciler.leadership.is_current() {
         return Err(PolicyError::NotLeading);
     }
-    let now = room.context.clock.now();
-    let policy = match object.validate(&room.context.namespace) {
-        Ok(policy) => Arc::new(policy),
+    let rooms = &reconciler.rooms;
+    let now = rooms.context.clock.now();
+    let policy = match object.validate(&rooms.context.namespace) {
+        Ok(policy) => policy,
         Err(problems) => {
-            room.verdicts.set_policy(object.metadata.uid.as_deref().unwrap_or_default(), None);
             let status = report::stalled(&object, &problems, now);
-            let delay = room.report(&object, &status, now).await?;
+            let delay = reconciler.report(&object, &status, now).await?;
             return Ok(delay.map_or_else(Action::await_change, Action::requeue));
         }
     };
-    let facts = facts::observe(&policy, &room.workloads, &room.images, &room.mitigation);
-    let past = past(&object, &room.context);
-    let mut plan = plan::plan(&policy, &facts, &past, now);
-    let since = room.stand(&policy.id, &plan, object.status.as_ref(), now);
-    room.verdicts.set_policy(&policy.id.uid, Some(Arc::clone(&policy)));
-    for judged in &plan.judged {
-        let id = &judged.workload.id;
-        let before = room.verdicts.get(id).map(|before| before.verdicts).unwrap_or_default();
-        let mut verdicts = before;
-        verdicts.insert(policy.id.uid.clone(), Arc::new(judged.verdict.clone()));
-        let workload = Arc::clone(&judged.workload);
-        room.verdicts.set_workload(id, Some(JudgedWorkload { workload, verdicts }));
+    if let Some(delay) = reconciler.settles_in(&object) {
+        return Ok(Action::requeue(delay));
     }
-    room.verdicts.set_complete();
-    let ordered = rescan::create(&room.context, &plan.orders).await.map_err(PolicyError::ScanNotOrdered);
+    if !rooms.has_judged(&policy) {
+        return Err(PolicyError::NotJudged);
+    }
+    let facts = observe::observe(&policy, rooms);
+    let past = previous_run(&object, &rooms.context);
+    let mut plan = plan::plan(&policy, &facts, &past, now);
+    let since = reconciler.track_violations(&policy.id.uid, &plan, object.status.as_ref(), now);
+    let ordered = rescan::create(&rooms.context, &plan.orders).await.map_err(PolicyError::ScanNotOrdered);
     if ordered.is_err() {
         plan.not_ordered(&past);
     }
     let status = report::status(&object, &policy, &facts, &past, &plan, &since, now);
-    let delay = room.report(&object, &status, now).await?;
+    let delay = reconciler.report(&object, &status, now).await?;
     ordered?;
-    let wake = plan.wake_at.and_then(|time| (time - now).to_std().ok()).unwrap_or(PATIENCE);
-    Ok(Action::requeue(delay.unwrap_or(PATIENCE).min(wake).min(PATIENCE)))
+    let wake = plan.wake_at.and_then(|time| (time - now).to_std().ok()).unwrap_or(MAX_INTERVAL);
+    Ok(Action::requeue(delay.unwrap_or(MAX_INTERVAL).min(wake).min(MAX_INTERVAL)))
 }
 
-fn past(object: &ImagePolicy, context: &Context) -> Past {
+fn previous_run(object: &ImagePolicy, context: &Context) -> PreviousRun {
     let status = object.status.clone().unwrap_or_default();
     let created = object.metadata.creation_timestamp.as_ref();
     let created = created.and_then(|time| DateTime::from_timestamp(time.0.as_second(), 0));
-    Past {
+    PreviousRun {
         created: created.unwrap_or_default(),
         last_scan: status.last_scan_time.map(Time::get),
         handled_request: status.last_handled_request_at,
@@ -182,7 +176,16 @@ fn past(object: &ImagePolicy, context: &Context) -> Past {
     }
 }
 
-impl Room {
+impl Rooms {
+    /// Reports whether every workload was judged by this very spec. Before that its status would be another spec's.
+    fn has_judged(&self, policy: &Policy) -> bool {
+        let known = self.verdicts.policies();
+        known.complete
+            && known.known.get(&policy.id.uid).is_some_and(|judging| judging.as_deref() == Some(policy))
+    }
+}
+
+impl Reconciler {
     /// Writes the status, unless it may wait: then it says for how long. A verdict that flips is an Event as well.
     async fn report(
         &self,
@@ -193,7 +196,8 @@ impl Room {
         if let Some(delay) = too_soon(object, FieldManager::Controller, status, now) {
             return Ok(Some(delay));
         }
-        let written = apply_status(&self.context.client, FieldManager::Controller, object, status).await;
+        let written =
+            apply_status(&self.rooms.context.client, FieldManager::Controller, object, status).await;
         if written.map_err(PolicyError::StatusNotWritten)? {
             let before =
                 object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
@@ -210,42 +214,38 @@ impl Room {
         Ok(None)
     }
 
-    /// Remembers the policy and since when workloads violate it.
-    fn stand(
+    /// Returns for how long a new spec is not reported yet.
+    fn settles_in(&self, object: &ImagePolicy) -> Option<Duration> {
+        let uid = object.metadata.uid.clone().unwrap_or_default();
+        let generation = object.metadata.generation.unwrap_or_default();
+        let mut unreported = self.unreported.lock().unwrap_or_else(PoisonError::into_inner);
+        if object.status.as_ref().and_then(|status| status.observed_generation) == Some(generation) {
+            unreported.remove(&uid);
+            return None;
+        }
+        let (set, now) = (self.rooms.policies.set(), self.rooms.context.clock.monotonic());
+        unreported.retain(|known, _| *known == uid || set.get(known).is_some());
+        let seen = unreported.entry(uid).or_insert((generation, now));
+        if seen.0 != generation {
+            *seen = (generation, now);
+        }
+        SETTLE.checked_sub(now.saturating_duration_since(seen.1)).filter(|left| !left.is_zero())
+    }
+
+    /// Returns since when workloads violate the policy, and remembers it.
+    fn track_violations(
         &self,
-        id: &PolicyId,
+        uid: &str,
         plan: &Plan,
         before: Option<&ImagePolicyStatus>,
         now: DateTime<Utc>,
     ) -> BTreeMap<WorkloadRef, DateTime<Utc>> {
-        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
-        let remembered = standing.remove(&id.uid).map(|standing| standing.violating).unwrap_or_default();
-        let violating = report::violating_since(plan, &remembered, before, now);
-        standing.insert(id.uid.clone(), Standing { id: id.clone(), violating: violating.clone() });
-        violating
-    }
-
-    fn withdraw(&self, uid: &str) {
-        let standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
-        if let Some(standing) = standing {
-            self.verdicts.remove_policy(&standing.id.uid);
-        }
-    }
-
-    /// Deletions wake no reconcile: policies that are not there any more are taken off mitigation's board.
-    async fn withdraw_deleted(&self, policies: &kube::runtime::reflector::Store<ImagePolicy>) {
-        loop {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            let there: Vec<Option<String>> = policies.state().iter().map(|object| object.uid()).collect();
-            let gone: Vec<String> = {
-                let standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
-                standing
-                    .keys()
-                    .filter(|uid| !there.iter().flatten().any(|known| known == *uid))
-                    .cloned()
-                    .collect()
-            };
-            gone.iter().for_each(|uid| self.withdraw(uid));
-        }
+        let known = self.rooms.policies.set();
+        let mut violating = self.violating.lock().unwrap_or_else(PoisonError::into_inner);
+        violating.retain(|uid, _| known.get(uid).is_some());
+        let remembered = violating.remove(uid).unwrap_or_default();
+        let since = report::violating_since(plan, &remembered, before, now);
+        violating.insert(uid.to_owned(), since.clone());
+        since
     }
 }

@@ -1,26 +1,23 @@
-//! Plan: the verdict over every selected workload, what is to be scanned, and when to look again. Pure.
+//! Plan: what the status counts, which registries are to be scanned, and when to look again. Pure.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use breakwater_core::{
     SeverityCounts,
-    policy::{Compliance, ImageFacts, ImageUnderTest, Policy, Subject, Verdict, evaluate},
-    workload::{ContainerKind, Workload},
+    policy::{ImageFacts, ImageUnderTest, Policy},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::facts::{Facts, Named, pinned};
+use super::observe::{Facts, Judged};
 use crate::{
+    evaluate::{ImageOnPlatform, images_under_test},
     inventory::{Failure, Outcome},
     rescan::Order,
 };
 
 /// What is known of the object beside its spec.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Past {
+pub(super) struct PreviousRun {
     pub(super) created: DateTime<Utc>,
     pub(super) last_scan: Option<DateTime<Utc>>,
     pub(super) handled_request: Option<String>,
@@ -47,22 +44,9 @@ pub(super) struct Plan {
 
 impl Plan {
     /// The scans could not be ordered: the run has not begun, and the request is not handled.
-    pub(super) fn not_ordered(&mut self, past: &Past) {
+    pub(super) fn not_ordered(&mut self, past: &PreviousRun) {
         self.last_scan = past.last_scan;
         self.handled_request.clone_from(&past.handled_request);
-    }
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Judged {
-    pub(super) workload: Arc<Workload>,
-    pub(super) verdict: Verdict,
-}
-
-impl Judged {
-    /// Whether nothing of it runs: what is not known of it makes no policy Unknown.
-    pub(super) fn is_idle(&self) -> bool {
-        self.workload.running.is_empty() && self.workload.running_pods == 0
     }
 }
 
@@ -77,38 +61,27 @@ pub(super) struct Totals {
     pub(super) known_exploited: u32,
 }
 
-pub(super) fn plan(policy: &Policy, facts: &Facts, past: &Past, now: DateTime<Utc>) -> Plan {
+pub(super) fn plan(policy: &Policy, facts: &Facts, past: &PreviousRun, now: DateTime<Utc>) -> Plan {
     let mut seen = BTreeMap::new();
-    let mut judged = Vec::new();
     let mut failures = BTreeMap::new();
     let mut wake_at = stale_at(facts, past).filter(|time| now < *time);
-    for workload in &facts.workloads {
-        let images = images_under_test(workload, facts);
-        let selected = images.iter().filter(|(image, _)| policy.selector.selects_image(&image.name()));
-        let mut any = false;
-        for (image, named) in selected {
-            any = true;
+    let known =
+        |named: &ImageOnPlatform| facts.images.get(named).cloned().unwrap_or(ImageFacts::NeverScanned);
+    for judged in &facts.judged {
+        let images = images_under_test(&judged.workload, &facts.platforms, known);
+        for (image, named) in images.iter().filter(|(image, _)| policy.selector.selects_image(&image.name()))
+        {
             let failure = named.as_ref().and_then(|named| facts.failures.get(named));
             if let (ImageFacts::ScanFailed { .. }, Some((failure, since))) = (&image.facts, failure) {
                 failures.insert(image.image.clone(), (failure.clone(), *since));
             }
             seen.entry(identity(image, named.as_ref())).or_insert_with(|| image.facts.clone());
         }
-        if past.audit_off || !any {
-            continue;
-        }
-        let images: Vec<_> = images.into_iter().map(|(image, _)| image).collect();
-        let mut verdict = evaluate(policy, &Subject { workload: Some(&workload.id), images: &images }, now);
-        if facts.index.is_behind() {
-            // Somebody judged by newer knowledge already: this is good enough to show, not to act upon.
-            verdict.compliance = Compliance::Unknown;
-        }
-        wake_at = earliest(wake_at, verdict.changes_at);
-        judged.push(Judged { workload: Arc::clone(workload), verdict });
+        wake_at = earliest(wake_at, judged.verdict.changes_at);
     }
     let runs = runs(policy, facts, past, now);
     Plan {
-        judged,
+        judged: facts.judged.clone(),
         totals: totals(seen.values()),
         failures: failures.into_iter().map(|(image, (failure, since))| (image, failure, since)).collect(),
         orders: runs.orders,
@@ -120,51 +93,12 @@ pub(super) fn plan(policy: &Policy, facts: &Facts, past: &Past, now: DateTime<Ut
 }
 
 /// When the index in use becomes too old to be called fresh.
-pub(super) fn stale_at(facts: &Facts, past: &Past) -> Option<DateTime<Utc>> {
+pub(super) fn stale_at(facts: &Facts, past: &PreviousRun) -> Option<DateTime<Utc>> {
     facts.index.built_at?.checked_add_signed(past.stale_after)
 }
 
-/// The images of a workload: what its pods run and, for containers of which none runs yet, what the template asks for.
-fn images_under_test<'a>(workload: &'a Workload, facts: &Facts) -> Vec<(ImageUnderTest<'a>, Option<Named>)> {
-    let known = |named: &Named| facts.images.get(named).cloned().unwrap_or(ImageFacts::NeverScanned);
-    let mut images = Vec::new();
-    for container in &workload.containers {
-        let running = workload
-            .running
-            .iter()
-            .filter(|image| container.kind != ContainerKind::Volume && image.container == container.name);
-        let mut runs = false;
-        for image in running {
-            runs = true;
-            let named = (image.identity.clone(), image.platform.clone());
-            images.push((under_test(container, &image.image, Some(&named), known(&named)), Some(named)));
-        }
-        if !runs {
-            let named = pinned(&container.image);
-            let facts = named.as_ref().map_or(ImageFacts::NeverScanned, known);
-            images.push((under_test(container, &container.image, named.as_ref(), facts), named));
-        }
-    }
-    images
-}
-
-fn under_test<'a>(
-    container: &'a breakwater_core::workload::Container,
-    image: &str,
-    named: Option<&Named>,
-    facts: ImageFacts,
-) -> ImageUnderTest<'a> {
-    ImageUnderTest {
-        container: Some(container),
-        image: image.to_owned(),
-        reference: image.parse().ok(),
-        reported: named.and_then(|(identity, _)| identity.digest().cloned()),
-        facts,
-    }
-}
-
 /// By what one image is counted once: its manifest where that is known, else what the node calls it, else what the template calls it.
-fn identity(image: &ImageUnderTest<'_>, named: Option<&Named>) -> String {
+fn identity(image: &ImageUnderTest<'_>, named: Option<&ImageOnPlatform>) -> String {
     match (&image.facts, named) {
         (ImageFacts::Scanned(scanned), _) => scanned.digest.to_string(),
         (_, Some((identity, platform))) => format!("{identity:?} {platform}"),
@@ -209,9 +143,9 @@ struct Runs {
     next: Option<DateTime<Utc>>,
 }
 
-/// Scans of registries: when scheduled, or because somebody asked. All entries of one run have names that derive from the run before,
+/// Scans of registries: when scheduled, or on request. All entries of one run have names that derive from the run before,
 /// so that a run which broke off half-way is completed and none is made twice.
-fn runs(policy: &Policy, facts: &Facts, past: &Past, now: DateTime<Utc>) -> Runs {
+fn runs(policy: &Policy, facts: &Facts, past: &PreviousRun, now: DateTime<Utc>) -> Runs {
     let last = past.last_scan;
     if policy.suspended || policy.registries.is_empty() {
         return Runs { last, ..Runs::default() };

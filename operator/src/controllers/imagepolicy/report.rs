@@ -22,8 +22,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     condition,
-    facts::Facts,
-    plan::{Judged, Past, Plan, last_success},
+    observe::{Facts, Judged},
+    plan::{Plan, PreviousRun, last_success},
 };
 use crate::{kube::conditions, mitigation::MitigationState};
 
@@ -60,7 +60,7 @@ pub(super) fn status(
     object: &ImagePolicy,
     policy: &Policy,
     facts: &Facts,
-    past: &Past,
+    past: &PreviousRun,
     plan: &Plan,
     since: &BTreeMap<WorkloadRef, DateTime<Utc>>,
     now: DateTime<Utc>,
@@ -141,7 +141,7 @@ fn summary(facts: &Facts, plan: &Plan) -> PolicySummary {
             unknown: saturate(totals.unknown),
         },
         workloads: WorkloadTotals {
-            matched: i32::try_from(facts.workloads.len()).unwrap_or(i32::MAX),
+            matched: i32::try_from(facts.judged.len()).unwrap_or(i32::MAX),
             violating: count(Compliance::Violating),
             unknown: count(Compliance::Unknown),
             mitigated: i32::try_from(facts.mitigations.iter().filter(in_force).count()).unwrap_or(i32::MAX),

@@ -6,7 +6,7 @@ use breakwater_core::{
     Digest, Platform,
     inventory::{ImageConfig, ImageIdentity as Described, Inventory, Package, ScannerIdentity},
     mitigation::{ActionKind, Mode, State},
-    policy::{Compliance, ImageFacts},
+    policy::{Compliance, ImageFacts, Policy, Subject, Verdict, evaluate},
     scan::{FailureReason, ScanStage},
     workload::{ImageIdentity, RunningImage, Workload, WorkloadKind, WorkloadRef},
 };
@@ -18,15 +18,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::{
-    Room,
-    facts::Facts,
-    plan::{Past, plan},
+    Reconciler, Rooms,
+    observe::{Facts, Judged},
+    plan::{Plan, PreviousRun},
     reconcile, report,
 };
 use crate::{
     clock::Clock,
     config::Config,
     context::Context,
+    evaluate::{self, PolicyStore, images_under_test},
     inventory::{Failure, Images, IndexState, Outcome, Scan},
     kube::{
         conditions,
@@ -139,7 +140,11 @@ fn scanned(image: &str, change: impl FnOnce(&mut breakwater_core::policy::Scanne
         setuid_files: 0,
         unanalysed: 0,
         findings: vec![],
-        matched: Some(breakwater_core::policy::Matched { revision: 7, at: at(0) }),
+        matched: Some(breakwater_core::policy::Matched {
+            revision: 7,
+            at: at(0),
+            carries: Default::default(),
+        }),
         history: Default::default(),
     };
     change(&mut facts);
@@ -167,8 +172,10 @@ fn facts(workloads: Vec<Arc<Workload>>, images: Vec<(&str, ImageFacts)>) -> Fact
         .filter(|(_, facts)| matches!(facts, ImageFacts::ScanFailed { .. }))
         .map(|(image, _)| (named(image), (failure.clone(), Some(at(1)))))
         .collect();
+    let unjudged = |workload| Judged { workload, verdict: Arc::new(Verdict::of([].into_iter())) };
     Facts {
-        workloads,
+        judged: workloads.into_iter().map(unjudged).collect(),
+        platforms: vec![Platform::linux("amd64")],
         images: images.into_iter().map(|(image, facts)| (named(image), facts)).collect::<HashMap<_, _>>(),
         failures,
         index: IndexState { revision: Some(7), built_at: Some(at(-60)), highest: Some(7), problem: None },
@@ -177,13 +184,35 @@ fn facts(workloads: Vec<Arc<Workload>>, images: Vec<(&str, ImageFacts)>) -> Fact
     }
 }
 
-fn past() -> Past {
-    Past { created: at(0), stale_after: TimeDelta::days(3), ..Past::default() }
+fn past() -> PreviousRun {
+    PreviousRun { created: at(0), stale_after: TimeDelta::days(3), ..PreviousRun::default() }
 }
 
-fn status(object: &ImagePolicy, facts: &Facts, past: &Past, now: DateTime<Utc>) -> ImagePolicyStatus {
+/// The facts with this policy's verdicts.
+fn judged(policy: &Policy, facts: &Facts, now: DateTime<Utc>) -> Facts {
+    let mut facts = facts.clone();
+    let known = |named: &_| facts.images.get(named).cloned().unwrap_or(ImageFacts::NeverScanned);
+    for judged in &mut facts.judged {
+        let images = images_under_test(&judged.workload, &facts.platforms, known);
+        let images: Vec<_> = images.into_iter().map(|(image, _)| image).collect();
+        let mut verdict =
+            evaluate(policy, &Subject { workload: Some(&judged.workload.id), images: &images }, now);
+        if facts.index.is_behind() {
+            verdict.compliance = Compliance::Unknown;
+        }
+        judged.verdict = Arc::new(verdict);
+    }
+    facts
+}
+
+fn plan(policy: &Policy, facts: &Facts, past: &PreviousRun, now: DateTime<Utc>) -> Plan {
+    super::plan::plan(policy, &judged(policy, facts, now), past, now)
+}
+
+fn status(object: &ImagePolicy, facts: &Facts, past: &PreviousRun, now: DateTime<Utc>) -> ImagePolicyStatus {
     let policy = object.validate("breakwater-system").unwrap();
-    let plan = plan(&policy, facts, past, now);
+    let facts = &judged(&policy, facts, now);
+    let plan = super::plan::plan(&policy, facts, past, now);
     let since = report::violating_since(&plan, &Default::default(), object.status.as_ref(), now);
     report::status(object, &policy, facts, past, &plan, &since, now)
 }
@@ -303,14 +332,13 @@ fn an_expiring_exception_wakes_the_policy_at_its_second() {
     let mut spec = no_high();
     spec["exceptions"] = json!([{"name": "e", "cves": ["CVE-2026-1000"], "reason": "known", "expiresAt": "2027-02-01T00:00:00Z"}]);
     let facts = facts(vec![workload("web", "good", true)], vec![("good", scanned("good", |_| {}))]);
-    let plan = plan(&object(spec).validate("breakwater-system").unwrap(), &facts, &past(), at(0));
-    assert_eq!(plan.wake_at, Some(at(-60) + TimeDelta::days(3)), "the index grows old first");
+    let first = plan(&object(spec).validate("breakwater-system").unwrap(), &facts, &past(), at(0));
+    assert_eq!(first.wake_at, Some(at(-60) + TimeDelta::days(3)), "the index grows old first");
     let mut fresh = facts;
     fresh.index.built_at = Some(at(0) + TimeDelta::days(365));
     let mut spec = no_high();
     spec["exceptions"] = json!([{"name": "e", "cves": ["CVE-2026-1000"], "reason": "known", "expiresAt": "2027-02-01T00:00:00Z"}]);
-    let plan =
-        super::plan::plan(&object(spec).validate("breakwater-system").unwrap(), &fresh, &past(), at(0));
+    let plan = plan(&object(spec).validate("breakwater-system").unwrap(), &fresh, &past(), at(0));
     assert_eq!(plan.wake_at, Some("2027-02-01T00:00:00Z".parse().unwrap()));
 }
 
@@ -362,10 +390,10 @@ fn a_run_is_made_of_one_scan_for_each_registry_and_has_one_name_until_it_is_in_t
     assert!(first.orders.iter().all(|order| order.namespace == "shop" && order.due == Some(at(0))));
     assert_eq!((first.last_scan, first.next_scan), (Some(at(0)), Some(at(3600))));
     let again = plan(&policy, &facts, &past(), at(9));
-    let names = |plan: &super::Plan| plan.orders.iter().map(|order| order.name.clone()).collect::<Vec<_>>();
+    let names = |plan: &Plan| plan.orders.iter().map(|order| order.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&again), names(&first), "the same run");
 
-    let done = Past { last_scan: Some(at(0)), ..past() };
+    let done = PreviousRun { last_scan: Some(at(0)), ..past() };
     assert!(plan(&policy, &facts, &done, at(3599)).orders.is_empty());
     let second = plan(&policy, &facts, &done, at(3600));
     assert_eq!(second.orders.len(), 2);
@@ -378,14 +406,14 @@ fn a_request_scans_at_once_and_is_echoed() {
     object.metadata.annotations = Some([("breakwater.dev/requested-at".to_owned(), "now".to_owned())].into());
     let policy = object.validate("breakwater-system").unwrap();
     let facts = facts(vec![], vec![]);
-    let asked = Past { last_scan: Some(at(0)), request: Some("now".into()), ..past() };
+    let asked = PreviousRun { last_scan: Some(at(0)), request: Some("now".into()), ..past() };
     let requested = plan(&policy, &facts, &asked, at(10));
     assert_eq!((requested.orders.len(), requested.last_scan), (2, Some(at(10))));
     assert_eq!(status(&object, &facts, &asked, at(10)).last_handled_request_at.as_deref(), Some("now"));
     let mut refused = requested.clone();
     refused.not_ordered(&asked);
     assert_eq!((refused.last_scan, refused.handled_request), (Some(at(0)), None), "it is asked for again");
-    let handled = Past { handled_request: Some("now".into()), ..asked };
+    let handled = PreviousRun { handled_request: Some("now".into()), ..asked };
     assert!(plan(&policy, &facts, &handled, at(20)).orders.is_empty());
 }
 
@@ -447,7 +475,7 @@ fn the_worst_input_makes_a_status_of_less_than_100_kib() {
 /// A cluster with one Deployment `shop/web` that runs lodash 4.17.0, a store with its inventory, and an index file that a test may replace.
 struct Story {
     api: FakeApi,
-    room: Arc<Room>,
+    reconciler: Arc<Reconciler>,
     directory: tempfile::TempDir,
     _term: tokio::sync::watch::Sender<Option<Term>>,
 }
@@ -504,23 +532,26 @@ impl Story {
         while images.index().revision != Some(1) || images.index().is_behind() {
             changed.changed().await.unwrap();
         }
+        let policies = PolicyStore::start(&context);
+        let verdicts = evaluate::start(&context, &policies, &workloads, &images);
         let mitigation = Mitigation::default();
-        let room = Room {
-            context,
-            workloads,
-            images,
-            mitigation,
-            verdicts: Default::default(),
-            leadership,
-            events,
-            standing: Default::default(),
-        };
-        Self { api, room: Arc::new(room), directory, _term: term }
+        let rooms = Arc::new(Rooms { context, policies, verdicts, workloads, images, mitigation });
+        let (violating, unreported) = Default::default();
+        let reconciler = Reconciler { rooms, leadership, events, violating, unreported };
+        Self { api, reconciler: Arc::new(reconciler), directory, _term: term }
     }
 
+    /// Reconciles until the status is about this spec.
     async fn reconcile(&self) -> ImagePolicyStatus {
-        reconcile(Arc::new(self.object()), self.room.clone()).await.unwrap();
-        self.object().status.unwrap()
+        for _ in 0..200 {
+            let outcome = reconcile(Arc::new(self.object()), self.reconciler.clone()).await;
+            let status = self.object().status.unwrap();
+            if outcome.is_ok() && status.observed_generation == Some(2) {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{:?}", self.object().status)
     }
 
     fn object(&self) -> ImagePolicy {
@@ -553,9 +584,9 @@ async fn a_new_advisory_flags_what_runs_without_any_scan() {
     let writes = story.api.take_writes();
     assert!(writes.contains(&STATUS.to_owned()), "{writes:?}");
 
-    let mut changed = story.room.images.changed();
+    let mut changed = story.reconciler.rooms.images.changed();
     build(story.directory.path(), &["CVE-2026-1000"], 2);
-    while story.room.images.matched().map(|matched| matched.revision) != Some(2) {
+    while story.reconciler.rooms.images.matched().map(|matched| matched.revision) != Some(2) {
         tokio::time::timeout(Duration::from_secs(20), changed.changed()).await.unwrap().unwrap();
     }
     // The index is in use at once; what runs is matched within moments.

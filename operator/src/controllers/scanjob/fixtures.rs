@@ -80,8 +80,8 @@ pub(super) fn manifest(what: &str, findings: Vec<Finding>) -> Manifest {
         setuid_files: 0,
         unanalysed: 0,
         findings,
-        matched: Some(Matched { revision: 7, at: at(50) }),
-        history: breakwater_core::ledger::ImageHistory::default(),
+        matched: Some(Matched { revision: 7, at: at(50), carries: Default::default() }),
+        history: breakwater_core::history::ImageHistory::default(),
     };
     Manifest { inventory: Arc::new(inventory), image: Arc::new(image) }
 }

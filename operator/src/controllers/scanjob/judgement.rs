@@ -1,16 +1,15 @@
-//! What the policies say about a scanned image by itself, without a workload around it. Shown; acted upon only for what runs.
+//! The policies' verdicts about a scanned image by itself, without a workload around it: shown, and never acted upon.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use breakwater_core::{
     ImageReference,
-    policy::{
-        Compliance, Effect, ImageFacts, ImageUnderTest, NamespaceScope, Policy, ScannedImage, Subject,
-        evaluate,
-    },
+    policy::{Compliance, Effect, ImageFacts, ImageUnderTest, ScannedImage, Subject},
 };
 use breakwater_crds::scanjob::{VerdictEntry, VerdictResult};
 use chrono::{DateTime, Utc};
+
+use crate::evaluate::PolicySet;
 
 /// The most rules one verdict names.
 const MAX_RULES: usize = 16;
@@ -24,7 +23,7 @@ pub(super) struct Place {
 
 /// One verdict per policy that speaks about the image, sorted by policy.
 pub(super) fn verdicts(
-    policies: &[Policy],
+    policies: &PolicySet,
     place: &Place,
     image: &ImageReference,
     manifests: &[Arc<ScannedImage>],
@@ -40,10 +39,11 @@ pub(super) fn verdicts(
     let images: Vec<_> = tests.collect();
     let subject = Subject { workload: None, images: &images };
     let speaking = policies
-        .iter()
-        .filter(|policy| speaks(policy, place) && policy.selector.selects_image(&image.name()));
-    let judged = speaking.map(|policy| {
-        let verdict = evaluate(policy, &subject, now);
+        .of_namespace(&place.namespace, &place.labels)
+        .filter_map(|stored| stored.judge.as_ref())
+        .filter(|judge| judge.policy().selector.selects_image(&image.name()));
+    let judged = speaking.map(|judge| {
+        let (policy, verdict) = (judge.policy(), judge.evaluate(&subject, now));
         let result = match verdict.compliance {
             Compliance::Violating => VerdictResult::Fail,
             Compliance::Unknown => VerdictResult::Error,
@@ -86,13 +86,6 @@ fn weight(result: &VerdictResult) -> u8 {
     }
 }
 
-fn speaks(policy: &Policy, place: &Place) -> bool {
-    match &policy.selector.namespaces {
-        NamespaceScope::Own => policy.id.namespace == place.namespace,
-        NamespaceScope::Labelled(selector) => selector.matches(&place.labels),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use breakwater_core::Severity;
@@ -102,12 +95,12 @@ mod tests {
     use super::*;
     use crate::controllers::scanjob::fixtures::{IMAGE, at, finding, manifest};
 
-    fn policy(namespace: &str, name: &str, spec: serde_json::Value) -> Policy {
+    fn policy(namespace: &str, name: &str, spec: serde_json::Value) -> ImagePolicy {
         let object = json!({
             "apiVersion": "breakwater.dev/v1alpha1", "kind": "ImagePolicy",
             "metadata": {"namespace": namespace, "name": name, "uid": name}, "spec": spec,
         });
-        serde_json::from_value::<ImagePolicy>(object).unwrap().validate("breakwater-system").unwrap()
+        serde_json::from_value(object).unwrap()
     }
 
     #[test]
@@ -132,6 +125,7 @@ mod tests {
                 json!({"selector": {"namespaceSelector": {}}, "rules": none["rules"]}),
             ),
         ];
+        let policies = PolicySet::of(policies, "breakwater-system");
         let place = Place { namespace: "shop".into(), labels: BTreeMap::new() };
         let image = manifest("a", vec![finding("CVE-2026-1", Severity::Critical)]).image;
         let judged = verdicts(&policies, &place, &IMAGE.parse().unwrap(), &[image], at(100));

@@ -45,6 +45,7 @@ pub use job::{Order, SERVICE_ACCOUNT, Template, build, ended, question, requeste
 
 use crate::{
     context::Context,
+    evaluate::PolicyStore,
     inventory::{Images, InventoryError},
     kube::{
         events::Events,
@@ -66,6 +67,7 @@ struct Controller {
     store: Store,
     workloads: Workloads,
     images: Images,
+    policies: PolicyStore,
     leadership: Leadership,
     events: Events,
     places: places::Places,
@@ -111,6 +113,7 @@ pub async fn run(
     store: Store,
     workloads: Workloads,
     images: Images,
+    policies: PolicyStore,
     leadership: Leadership,
     events: Events,
 ) -> Result<(), WatchEnded> {
@@ -124,7 +127,8 @@ pub async fn run(
         .reflect(writer)
         .touched_objects();
     let places = places::Places::new(runner.store(), jobs, context.namespace.clone());
-    let controller = Arc::new(Controller { context, store, workloads, images, leadership, events, places });
+    let controller =
+        Arc::new(Controller { context, store, workloads, images, policies, leadership, events, places });
     let woken = controller.clone();
     let runner = runner.waking(|kube| kube.watches_stream(watch, move |job| woken.woken_by(&job)));
     let sweeper = controller.clone();

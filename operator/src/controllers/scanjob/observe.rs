@@ -1,16 +1,16 @@
 //! Everything a plan needs to know of one ScanJob. Caches first; the API server for what the spec names; the store for what was found.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-use breakwater_core::{Digest, policy::Policy};
+use breakwater_core::Digest;
 use breakwater_crds::{
-    ImagePolicy, ScanJob,
+    ScanJob,
     scanjob::{ImageEntry, Trigger, VerdictEntry},
     validation::{Problems, Scan, ScanOf},
 };
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Namespace};
-use kube::{Api, ResourceExt as _, api::ListParams};
+use kube::{Api, ResourceExt as _};
 
 use super::{
     Controller, ScanJobError,
@@ -23,9 +23,6 @@ use super::{
     status::image_entry,
 };
 use crate::{intake::record, store::Domain};
-
-/// The most policies of one namespace that are asked.
-const MAX_POLICIES: u32 = 100;
 
 /// What is known of a ScanJob at one moment.
 pub(super) struct Facts {
@@ -192,7 +189,8 @@ async fn found(
     let mut found = Found { one_image: matches!(scan.of, ScanOf::Image(_)), ..Found::default() };
     found.left_out = record::listing(job).map_or(0, |listing| listing.left_out);
     let mut all = Vec::new();
-    let (policies, place) = policies(controller, &namespace).await?;
+    let place = place(controller, &namespace).await?;
+    let policies = controller.policies.set();
     for outcome in outcomes {
         let mut manifests = Vec::new();
         if let Some(scanned) = &outcome.scanned {
@@ -227,21 +225,13 @@ async fn found(
     Ok(found)
 }
 
-/// The policies of the ScanJob's namespace and of the operator's; which of them speak is decided later. One that is invalid judges nothing.
-async fn policies(controller: &Controller, namespace: &str) -> Result<(Vec<Policy>, Place), ScanJobError> {
-    let context = &controller.context;
-    let own = &*context.namespace;
-    let mut found = Vec::new();
-    for namespace in BTreeSet::from([namespace, own]) {
-        let api: Api<ImagePolicy> = Api::namespaced(context.client.clone(), namespace);
-        found.extend(api.list(&ListParams::default().limit(MAX_POLICIES)).await?.items);
-    }
-    let labels = Api::<Namespace>::all(context.client.clone()).get_metadata_opt(namespace).await?;
-    let place = Place {
+/// The ScanJob's namespace with its labels: which policies speak about it.
+async fn place(controller: &Controller, namespace: &str) -> Result<Place, ScanJobError> {
+    let labels = Api::<Namespace>::all(controller.context.client.clone()).get_metadata_opt(namespace).await?;
+    Ok(Place {
         namespace: namespace.to_owned(),
         labels: labels.and_then(|namespace| namespace.metadata.labels).unwrap_or_default(),
-    };
-    Ok((found.iter().filter_map(|policy| policy.validate(own).ok()).collect(), place))
+    })
 }
 
 async fn manifest_of(

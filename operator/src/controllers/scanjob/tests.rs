@@ -60,8 +60,10 @@ impl Bench {
         let (jobs_reader, jobs) = reflector::store();
         let places = Places::new(scan_jobs_reader, jobs_reader, context.namespace.clone());
         let events = Events::new(context.clone());
+        let policies = crate::evaluate::PolicyStore::default();
         let controller =
-            Arc::new(Controller { context, store, workloads, images, leadership, events, places });
+            Controller { context, store, workloads, images, policies, leadership, events, places };
+        let controller = Arc::new(controller);
         Self { api, controller, scan_jobs, jobs, _term: term }
     }
 

@@ -129,6 +129,8 @@ fn verdict(compliance: Compliance) -> Verdict {
         fixable_critical: 1,
         known_exploited: 0,
         changes_at: None,
+        advisories_at: None,
+        in_grace: Default::default(),
     }
 }
 

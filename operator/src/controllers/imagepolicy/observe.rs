@@ -1,0 +1,89 @@
+//! Observe: everything a status is made from, read from memory at one moment.
+
+use std::{collections::HashMap, sync::Arc};
+
+use breakwater_core::{
+    Platform,
+    policy::{ImageFacts, Policy, Verdict},
+    workload::{ImageIdentity, Workload},
+};
+use chrono::{DateTime, Utc};
+
+use super::Rooms;
+use crate::{
+    evaluate::{ImageOnPlatform, images_under_test},
+    inventory::{Failure, IndexState, Scan},
+    mitigation::MitigationState,
+};
+
+/// What is known of a policy beside its object.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    /// Those that the policy selects, sorted by reference.
+    pub(super) judged: Vec<Judged>,
+    /// Of every image that they run or that their templates pin.
+    pub(super) images: HashMap<ImageOnPlatform, ImageFacts>,
+    /// Why images of [`ImageFacts::ScanFailed`] failed.
+    pub(super) failures: HashMap<ImageOnPlatform, (Failure, Option<DateTime<Utc>>)>,
+    /// Platforms of the cluster's nodes.
+    pub(super) platforms: Vec<Platform>,
+    pub(super) index: IndexState,
+    /// Scans of the policy's registries.
+    pub(super) scans: Vec<Arc<Scan>>,
+    pub(super) mitigations: Vec<MitigationState>,
+}
+
+/// A workload with the policy's verdict.
+#[derive(Debug, Clone)]
+pub(super) struct Judged {
+    pub(super) workload: Arc<Workload>,
+    pub(super) verdict: Arc<Verdict>,
+}
+
+impl Judged {
+    /// Reports whether nothing of it runs: what is not known of it does not make a policy Unknown.
+    pub(super) fn is_idle(&self) -> bool {
+        self.workload.running.is_empty() && self.workload.running_pods == 0
+    }
+}
+
+pub(super) fn observe(policy: &Policy, rooms: &Rooms) -> Facts {
+    let judged: Vec<Judged> = rooms
+        .verdicts
+        .of_policy(&policy.id.uid)
+        .into_iter()
+        .map(|(workload, verdict)| Judged { workload, verdict })
+        .collect();
+    let platforms = rooms.workloads.platforms();
+    let images = &rooms.images;
+    let mut known = HashMap::new();
+    let mut failures = HashMap::new();
+    for judged in &judged {
+        let of_workload = images_under_test(&judged.workload, &platforms, |(identity, platform)| {
+            images.facts(identity, platform)
+        });
+        for (image, named) in of_workload {
+            let Some(named) = named else { continue };
+            if let (ImageFacts::ScanFailed { .. }, ImageIdentity::Pullable { digest, .. }) =
+                (&image.facts, &named.0)
+                && let Some(failure) = images.failure(digest, &named.1)
+            {
+                failures.insert(named.clone(), failure);
+            }
+            known.insert(named, image.facts);
+        }
+    }
+    let mut scans = images.scans();
+    scans.retain(|scan| {
+        scan.namespace == policy.id.namespace && scan.policy.as_deref() == Some(policy.id.name.as_str())
+    });
+    Facts {
+        judged,
+        images: known,
+        failures,
+        platforms,
+        index: images.index(),
+        scans,
+        mitigations: rooms.mitigation.states(&policy.id),
+    }
+}
