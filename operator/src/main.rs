@@ -9,7 +9,7 @@ use breakwater_operator::{
     context::Context,
     controllers::{imagepolicy, runtimebaseline, scanjob},
     intake,
-    inventory::Images,
+    inventory::{self, Images},
     kube::{
         door,
         events::Events,
@@ -22,7 +22,7 @@ use breakwater_operator::{
     },
     mitigation::Mitigation,
     rescan,
-    store::Store,
+    store::{self, Pins, Store},
     workloads::Workloads,
 };
 use clap::Parser;
@@ -99,6 +99,19 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let store = Store::open(&context)?;
     let workloads = Workloads::start(&context);
     let images = Images::start(&context, store.clone(), &workloads, leadership.clone());
+
+    let pins = Pins::default();
+    let tending = {
+        let (workloads, images) = (workloads.clone(), images.clone());
+        move |now| {
+            let known = workloads.is_ready() && images.is_ready();
+            let mut in_use = pins.get().filter(|_| known)?;
+            in_use.extend(inventory::in_use(&workloads.all(), &images.scans(), now));
+            Some(in_use)
+        }
+    };
+    let tended = store::tend(context.clone(), store.clone(), leadership.clone(), tending);
+    context.background.spawn("report store", tended);
 
     tasks.spawn("background", context.background.clone().watch());
     tasks.spawn("configuration", config::follow(context.clone(), events.clone()));
