@@ -35,7 +35,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use breakwater_core::{Digest, Inventory};
+use breakwater_core::{Digest, Inventory, printable};
 use tokio::sync::watch;
 
 use self::{
@@ -80,7 +80,8 @@ pub enum StoreError {
     Conflict { key: Key },
     #[error("the store's ConfigMaps: {0}")]
     Api(#[from] kube::Error),
-    #[error("the store's objects: {0}")]
+    /// The text comes from a server: it is bounded, and shown on one line.
+    #[error("the store's objects: {}", printable::line(&.0.to_string(), 300))]
     Objects(#[from] object_store::Error),
     #[error("the size of the volume of {directory} cannot be read: {cause}")]
     Volume { directory: String, cause: std::io::Error },

@@ -15,7 +15,7 @@ use crate::config;
 const REQUEST: Duration = Duration::from_secs(30);
 const CONNECT: Duration = Duration::from_secs(5);
 /// Requests that failed in the server or on the way are sent again so often, and for so long: intake answers within a minute.
-const RETRIES: usize = 3;
+const RETRIES: usize = 6;
 const RETRY_FOR: Duration = Duration::from_secs(20);
 
 /// The keys of the Secret, which are files of its directory.
