@@ -1,7 +1,8 @@
 //! A real Kubernetes cluster on one Linux machine, without a container engine: etcd, the control plane, a kubelet with
 //! containerd, CoreDNS, two registries and an advisory mirror, all in one network namespace and one mount namespace.
 //!
-//! [`Cluster`] brings it up and down, [`Images`] builds and pushes images, [`deploy`] installs the product.
+//! [`Cluster`] brings it up and down, [`Images`] builds and pushes images, [`deploy`] installs the product;
+//! [`ObjectServer`] is an S3 server that needs no cluster.
 //! One cluster per machine: addresses ([`address`]) and names are fixed, all state lies in one directory ([`Layout`]).
 
 pub mod address;
@@ -29,6 +30,7 @@ mod kwok;
 mod layout;
 pub mod mirror;
 mod node;
+mod object_server;
 mod package;
 mod process;
 mod program;
@@ -43,5 +45,6 @@ pub use error::{Error, Result};
 pub use image::{BuiltImage, Images, PushedImage};
 pub use kubectl::Kubectl;
 pub use layout::Layout;
+pub use object_server::ObjectServer;
 pub use progress::Progress;
 pub use registry::Registry;

@@ -21,12 +21,14 @@ pub(crate) enum Program {
     Dns,
     /// kwok: thousands of nodes and pods that only the API server knows.
     Kwok,
+    /// The Versity S3 gateway: an S3 server over a directory.
+    Versitygw,
 }
 
 impl Program {
     /// The one that is built from this directory of `e2e/cluster`.
     pub(crate) fn of_module(name: &str) -> Result<Self> {
-        let all = [Self::Kubernetes, Self::Dns, Self::Kwok];
+        let all = [Self::Kubernetes, Self::Dns, Self::Kwok, Self::Versitygw];
         let unknown = || Error::Ingredient { name: name.to_owned() };
         all.into_iter().find(|program| program.module() == name).ok_or_else(unknown)
     }
@@ -36,6 +38,7 @@ impl Program {
             Self::Kubernetes => "k8s",
             Self::Dns => "dns",
             Self::Kwok => "kwok",
+            Self::Versitygw => "versitygw",
         }
     }
 
@@ -44,6 +47,7 @@ impl Program {
         match self {
             Self::Kubernetes | Self::Dns => ".",
             Self::Kwok => "sigs.k8s.io/kwok/cmd/kwok",
+            Self::Versitygw => "github.com/versity/versitygw/cmd/versitygw",
         }
     }
 
@@ -55,7 +59,7 @@ impl Program {
                     "-s -w -X {package}.gitVersion={KUBERNETES} -X {package}.gitMajor=1 -X {package}.gitMinor=34"
                 )
             }
-            Self::Dns | Self::Kwok => "-s -w".to_owned(),
+            Self::Dns | Self::Kwok | Self::Versitygw => "-s -w".to_owned(),
         }
     }
 

@@ -1,7 +1,7 @@
 #![no_main]
 //! What lies in the report store: frames, their names, and the documents in them.
 use breakwater_core::{Platform, history::RepositoryHistory};
-use breakwater_operator::store::{Key, MAX_DOCUMENT, Resolution, Room, codec};
+use breakwater_operator::store::{Key, MAX_DOCUMENT, Resolution, Collection, codec};
 use chrono::DateTime;
 
 const KEY: Key = Key::Ledger("fuzz");
@@ -10,7 +10,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     assert!(codec::unpack(&KEY, bytes).unwrap_or_default().len() <= MAX_DOCUMENT);
     assert_eq!(codec::unpack(&KEY, &codec::pack(&KEY, bytes).unwrap()).unwrap(), bytes);
     if let Ok(leaf) = std::str::from_utf8(bytes) {
-        for room in [Room::Inventory, Room::Resolution, Room::History] {
+        for room in [Collection::Inventory, Collection::Resolution, Collection::History] {
             assert!(room.key(leaf).is_none_or(|key| key.leaf() == leaf), "it is found again by its name");
         }
     }

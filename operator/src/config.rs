@@ -1,8 +1,10 @@
 //! The operator's configuration: ConfigMap `breakwater-config`, key `config.yaml`. Strict: an unknown field is an error.
 
 mod reload;
+mod store;
 
 pub use reload::{ConfigError, follow, load, parse};
+pub use store::{S3, Store};
 
 use std::time::Duration;
 
@@ -69,15 +71,6 @@ pub struct Advisories {
     /// An index older than this makes policies report `DatabaseStale`.
     #[serde(with = "duration")]
     pub stale_after: Duration,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub enum Store {
-    /// ConfigMaps in the operator's namespace.
-    ConfigMap {},
-    /// A directory, for example of a PersistentVolumeClaim.
-    File { directory: String },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

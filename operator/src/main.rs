@@ -10,7 +10,7 @@ use breakwater_operator::{
     controllers::{imagepolicy, runtimebaseline, scanjob},
     evaluate::{self, PolicyStore, Verdicts},
     intake,
-    inventory::Images,
+    inventory::{self, Images},
     kube::{
         door,
         events::Events,
@@ -23,7 +23,7 @@ use breakwater_operator::{
     },
     mitigation::Mitigation,
     rescan,
-    store::Store,
+    store::{self, Pins, Store},
     workloads::Workloads,
 };
 use clap::Parser;
@@ -102,6 +102,19 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let images = Images::start(&context, store.clone(), &workloads, leadership.clone());
     let policies = PolicyStore::start(&context);
     let verdicts = evaluate::start(&context, &policies, &workloads, &images);
+
+    let pins = Pins::default();
+    let tending = {
+        let (workloads, images) = (workloads.clone(), images.clone());
+        move |now| {
+            let known = workloads.is_ready() && images.is_ready();
+            let mut in_use = pins.get().filter(|_| known)?;
+            in_use.extend(inventory::in_use(&workloads.all(), &images.scans(), now));
+            Some(in_use)
+        }
+    };
+    let tended = store::tend(context.clone(), store.clone(), leadership.clone(), tending);
+    context.background.spawn("report store", tended);
 
     tasks.spawn("background", context.background.clone().watch());
     tasks.spawn("configuration", config::follow(context.clone(), events.clone()));

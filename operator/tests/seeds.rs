@@ -23,7 +23,7 @@ use breakwater_operator::{
     intake::{Ended, Offered, OfferedManifest, Refusal, listing, offer, outcome, posted, record},
     kube::nesting::Cutter,
     mitigation::{breaker, records},
-    store::{Resolution, Room},
+    store::{Resolution, Collection},
 };
 use bytes::Bytes;
 use chrono::DateTime;
@@ -150,7 +150,7 @@ fn documents_of_the_store() {
         let leaf = std::str::from_utf8(seed).unwrap_or_default();
         serde_json::from_slice::<Resolution>(seed).is_ok()
             || serde_json::from_slice::<RepositoryHistory>(seed).is_ok()
-            || Room::Inventory.key(leaf).is_some_and(|key| key.leaf() == leaf)
+            || Collection::Inventory.key(leaf).is_some_and(|key| key.leaf() == leaf)
     });
 }
 

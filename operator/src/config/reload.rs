@@ -51,7 +51,7 @@ impl ConfigError {
 pub fn parse(yaml: &str) -> Result<Config, ConfigError> {
     let config: Config =
         serde_saphyr::from_str(yaml).map_err(|error| ConfigError::Malformed(error.to_string()))?;
-    let Config { scan, registries, advisories, store: _, remediation, exempt_namespaces } = &config;
+    let Config { scan, registries, advisories, store, remediation, exempt_namespaces } = &config;
     let rules = [
         (!scan.image.is_empty(), "scan.image", "an image reference"),
         ((1..=100).contains(&scan.max_jobs), "scan.maxJobs", "between 1 and 100"),
@@ -68,7 +68,7 @@ pub fn parse(yaml: &str) -> Result<Config, ConfigError> {
         (remediation.breaker_percent <= 100, "remediation.breakerPercent", "between 0 and 100"),
         (exempt_namespaces.len() <= 1000, "exemptNamespaces", "at most 1000"),
     ];
-    match rules.into_iter().find(|(holds, ..)| !holds) {
+    match rules.into_iter().chain(store.rules()).find(|(holds, ..)| !holds) {
         None => Ok(config),
         Some((_, field, rule)) => Err(ConfigError::OutOfRange { field, rule }),
     }
@@ -166,6 +166,7 @@ fn api(context: &Context) -> Api<ConfigMap> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Store;
 
     const GOOD: &str = "scan: {image: example.com/scanner:1, maxJobs: 3}\nremediation: {secondLook: 0s}\n";
 
@@ -198,6 +199,15 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_needs_an_endpoint_and_a_name() {
+        let yaml =
+            "scan: {image: a}\nstore: {s3: {endpoint: 'http://minio:9000', bucket: b, allowHttp: true}}";
+        let Store::S3(s3) = parse(yaml).unwrap().store else { panic!("not s3") };
+        let given = (s3.region.as_str(), s3.prefix.as_str(), s3.credentials.as_str(), s3.quota_gib);
+        assert_eq!(given, ("us-east-1", "", "/etc/breakwater/s3", 10));
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (yaml, words) in [
             ("scan: {image: a, maxJob: 3}", "maxJob"),
@@ -205,6 +215,14 @@ mod tests {
             ("scan: {image: a, maxTimeout: 7 parsecs}", "cannot be read"),
             ("scan: {image: a}\nregistries: [{host: 'https://x'}]", "registries must be"),
             ("scan: {image: a}\nadvisories: {url: mirror}", "advisories.url must be"),
+            ("scan: {image: a}\nstore: {file: {directory: here}}", "store.file.directory must be"),
+            ("scan: {image: a}\nstore: {s3: {bucket: b}}", "endpoint"),
+            ("scan: {image: a}\nstore: {s3: {endpoint: 'http://x', bucket: b}}", "store.s3.endpoint must be"),
+            (
+                "scan: {image: a}\nstore: {s3: {endpoint: 'https://x', bucket: 'b/c'}}",
+                "store.s3.bucket must be",
+            ),
+            ("scan: {image: a}\nstore: {s3: {endpoint: 'https://x', bucket: b, secretKey: x}}", "secretKey"),
             ("{", "cannot be read"),
         ] {
             let error = parse(yaml).unwrap_err().to_string();

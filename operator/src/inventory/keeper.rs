@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 use breakwater_advisories::{Index, IndexError};
 use chrono::DateTime;
 
-use super::IndexState;
+use super::{Highest, IndexState};
 
 /// The index in use.
 pub(super) struct Current {
@@ -32,7 +32,10 @@ pub(super) struct Keeper {
 
 #[derive(Debug, Default)]
 struct Known {
+    /// It never falls.
     highest: Option<u64>,
+    /// Why the ledger of the highest revision cannot be read, if that is so. Then what was known before does not count.
+    unreadable: Option<String>,
     problem: Option<String>,
 }
 
@@ -104,12 +107,19 @@ impl Keeper {
         self.current.load_full()
     }
 
-    /// Learns the highest revision ever used; it never falls. True if that was news.
+    /// Learns the highest revision ever used, from a ledger that can be read. True if that was news.
     pub(super) fn learn_highest(&self, revision: u64) -> bool {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let news = known.highest.is_none_or(|highest| revision > highest);
+        let news =
+            known.unreadable.take().is_some() || known.highest.is_none_or(|highest| revision > highest);
         known.highest = known.highest.max(Some(revision));
         news
+    }
+
+    /// Learns that the ledger cannot be read. True if that was news.
+    pub(super) fn lose_highest(&self, reason: String) -> bool {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.unreadable.replace(reason.clone()) != Some(reason)
     }
 
     /// Remembers why there is no newer index. True if that was news.
@@ -126,7 +136,11 @@ impl Keeper {
         IndexState {
             revision: current.as_ref().map(|current| current.index.revision()),
             built_at: current.and_then(|current| DateTime::from_timestamp(current.index.built_at(), 0)),
-            highest: known.highest,
+            highest: match (&known.unreadable, known.highest) {
+                (Some(reason), _) => Highest::Unreadable(reason.clone()),
+                (None, Some(highest)) => Highest::Known(highest),
+                (None, None) => Highest::NotRead,
+            },
             problem: known.problem.clone(),
         }
     }

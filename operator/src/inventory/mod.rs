@@ -5,6 +5,7 @@
 mod fetch;
 mod held;
 mod history;
+mod in_use;
 mod keeper;
 mod reduce;
 mod refresh;
@@ -26,6 +27,7 @@ use tokio::sync::{Notify, watch};
 pub(crate) use self::scans::marks;
 use self::{held::Held, history::Histories, keeper::Keeper, reduce::reduce};
 pub use self::{
+    in_use::in_use,
     keeper::IndexRefused,
     scans::{Failure, Outcome, Scan},
 };
@@ -68,17 +70,31 @@ pub struct IndexState {
     /// Absent: there is none, and verdicts are Unknown.
     pub revision: Option<u64>,
     pub built_at: Option<DateTime<Utc>>,
-    /// The highest revision that was ever used in this cluster, 0 before the first. Absent until it was read.
-    pub highest: Option<u64>,
+    pub highest: Highest,
     /// Why a newer index could not be taken over, if that is so.
     pub problem: Option<String>,
 }
 
+/// The highest revision that was ever used in this cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Highest {
+    /// The ledger was not read yet.
+    NotRead,
+    /// The ledger is there and cannot be read, and why.
+    Unreadable(String),
+    /// 0 before the first.
+    Known(u64),
+}
+
 impl IndexState {
-    /// Whether somebody judged by newer knowledge before: what is concluded from this index neither mitigates nor restores.
+    /// Reports whether newer data may have been judged by before: what is concluded from this index neither mitigates nor restores. An
+    /// index that cannot be compared counts as behind.
     #[must_use]
     pub fn is_behind(&self) -> bool {
-        self.revision.is_some_and(|revision| self.highest.is_none_or(|highest| revision < highest))
+        match self.highest {
+            Highest::NotRead | Highest::Unreadable(_) => true,
+            Highest::Known(highest) => self.revision.is_some_and(|revision| revision < highest),
+        }
     }
 }
 

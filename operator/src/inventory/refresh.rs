@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use breakwater_core::{Digest, history::RepositoryHistory};
+use breakwater_core::{Digest, history::RepositoryHistory, printable};
 use futures::{StreamExt, stream};
 use kube::{
     Api,
@@ -11,7 +11,7 @@ use kube::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Images, InventoryError,
+    Highest, Images, InventoryError,
     history::{self, Histories, MAX_UNWRITTEN},
     scans::ScanObject,
 };
@@ -34,9 +34,16 @@ const PROGRESS: usize = 200;
 const LEDGER: Key = Key::Ledger("advisories");
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Revisions {
     highest: u64,
+}
+
+impl Revisions {
+    /// What the ledger says; nothing was ever used where there is none.
+    fn read(content: Option<Vec<u8>>) -> Result<Self, serde_json::Error> {
+        content.map_or(Ok(Self::default()), |content| serde_json::from_slice(&content))
+    }
 }
 
 pub(super) fn spawn(images: &Images, workloads: &Workloads, leadership: Leadership) {
@@ -109,7 +116,7 @@ impl Images {
     pub(super) async fn index_changed(&self) {
         let state = self.index();
         self.0.context.metrics.index_revision(state.revision.unwrap_or_default());
-        tracing::info!(revision = state.revision, highest = state.highest, "advisory index in use");
+        tracing::info!(revision = state.revision, highest = ?state.highest, "advisory index in use");
         let digests: BTreeSet<Digest> = self.held(|held| held.scanned.keys().cloned().collect());
         let matching =
             digests.into_iter().map(|digest| async move { (self.match_again(&digest).await, digest) });
@@ -162,7 +169,8 @@ async fn keep_ledger(images: Images, leadership: Leadership) {
             _ = minute.tick() => {}
             outcome = changed.changed() => {
                 let crowded = images.histories(|histories| histories.unwritten()) >= MAX_UNWRITTEN;
-                let news = images.index().revision > images.index().highest;
+                let state = images.index();
+                let news = matches!(state.highest, Highest::Known(highest) if state.revision > Some(highest));
                 match outcome {
                     Ok(()) if crowded || news => {}
                     Ok(()) => continue,
@@ -182,11 +190,18 @@ async fn keep_ledger(images: Images, leadership: Leadership) {
 
 impl Images {
     pub(super) async fn keep_revisions(&self, leadership: &Leadership) -> Result<(), StoreError> {
-        let kept = match self.0.store.get(&LEDGER).await {
-            Ok(content) => {
-                content.and_then(|content| serde_json::from_slice(&content).ok()).unwrap_or_default()
+        let (kept, version) = match self.0.store.read(&LEDGER).await {
+            Ok((content, version)) => match Revisions::read(content) {
+                Ok(kept) => (kept, version),
+                Err(error) => {
+                    self.highest_is_unreadable(&error.to_string());
+                    return Ok(());
+                }
+            },
+            Err(error @ StoreError::Damaged { .. }) => {
+                self.highest_is_unreadable(&error.to_string());
+                return Ok(());
             }
-            Err(StoreError::Damaged { .. }) => Revisions::default(),
             Err(error) => return Err(error),
         };
         let mut news = self.0.keeper.learn_highest(kept.highest);
@@ -195,13 +210,26 @@ impl Images {
             && leadership.is_current()
         {
             let content = serde_json::to_vec(&Revisions { highest: revision }).unwrap_or_default();
-            self.0.store.put(&LEDGER, &content).await?;
+            // Only over what was read: another leader may have written a higher one meanwhile.
+            self.0.store.replace(&LEDGER, &content, version).await?;
             news |= self.0.keeper.learn_highest(revision);
         }
         if news {
             self.tell();
         }
         Ok(())
+    }
+
+    /// Never taken for 0, and never overwritten: that would let an old index act.
+    fn highest_is_unreadable(&self, reason: &str) {
+        let reason = printable::line(reason, 300);
+        if self.0.keeper.lose_highest(reason.clone()) {
+            tracing::error!(
+                reason,
+                "the highest advisory revision cannot be read: nothing is mitigated or restored until {LEDGER} is repaired or deleted"
+            );
+            self.tell();
+        }
     }
 
     /// Keeps in the store what this replica knows of the repositories of images in memory: the leader before may have ended

@@ -20,7 +20,7 @@ use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
 use super::{
-    Images,
+    Highest, Images,
     keeper::{IndexRefused, Keeper},
     scans::{Outcome, Scans},
 };
@@ -328,7 +328,33 @@ async fn an_index_below_the_highest_ever_used_is_behind() {
     other.index(&["lodash"], 4).await.unwrap();
     other.images.keep_revisions(&leadership).await.unwrap();
     assert!(other.images.index().is_behind());
-    assert_eq!(other.images.index().highest, Some(5));
+    assert_eq!(other.images.index().highest, Highest::Known(5));
+}
+
+#[tokio::test]
+async fn a_highest_revision_that_cannot_be_read_is_not_zero() {
+    let story = Story::quiet();
+    story.index(&["lodash"], 5).await.unwrap();
+    assert_eq!(story.images.index().highest, Highest::NotRead);
+    let ledger = story.directory.path().join("store/ledger/advisories.zst");
+    std::fs::create_dir_all(ledger.parent().unwrap()).unwrap();
+    let (_term, leadership) = leader();
+    let mut changed = story.images.changed();
+    for damage in [b"not a frame".to_vec(), zstd::bulk::compress(br#"{"highest": "many"}"#, 1).unwrap()] {
+        std::fs::write(&ledger, &damage).unwrap();
+        changed.mark_unchanged();
+        story.images.keep_revisions(&leadership).await.unwrap();
+        let state = story.images.index();
+        assert!(matches!(state.highest, Highest::Unreadable(_)), "{state:?}");
+        assert!(state.is_behind(), "nothing is mitigated or restored");
+        assert!(changed.has_changed().unwrap(), "those that judge hear of it");
+        assert_eq!(std::fs::read(&ledger).unwrap(), damage, "it is not overwritten");
+    }
+    // Deleted by a person: what this process used before still counts.
+    std::fs::remove_file(&ledger).unwrap();
+    story.images.keep_revisions(&leadership).await.unwrap();
+    assert_eq!(story.images.index().highest, Highest::Known(5));
+    assert!(!story.images.index().is_behind() && ledger.exists());
 }
 
 #[test]

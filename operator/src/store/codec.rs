@@ -8,7 +8,7 @@ pub const MAX_DOCUMENT: usize = breakwater_core::inventory::MAX_INVENTORY;
 /// A good ratio for JSON at about 100 MB/s.
 const LEVEL: i32 = 6;
 
-/// The frame that holds `content`.
+/// Returns the frame that holds `content`.
 ///
 /// # Errors
 /// [`StoreError::Damaged`] if the compressor gives up.
@@ -17,7 +17,7 @@ pub fn pack(key: &Key, content: &[u8]) -> Result<Vec<u8>, StoreError> {
         .map_err(|e| StoreError::Damaged { key: key.clone(), reason: e.to_string() })
 }
 
-/// What a frame holds: at most [`MAX_DOCUMENT`] bytes, whatever it claims.
+/// Returns what a frame holds: at most [`MAX_DOCUMENT`] bytes, whatever it claims.
 ///
 /// # Errors
 /// [`StoreError::Damaged`] if it is no frame, or a larger one.

@@ -17,15 +17,17 @@ pub enum Key {
     Ledger(&'static str),
 }
 
-/// The kinds of documents that are listed.
+/// The kinds of documents that are listed, counted and collected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Room {
+pub enum Collection {
     Inventory,
     Resolution,
     History,
 }
 
-impl Room {
+impl Collection {
+    pub(super) const ALL: [Self; 3] = [Self::Inventory, Self::Resolution, Self::History];
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Inventory => "inventory",
@@ -53,17 +55,17 @@ impl Room {
 }
 
 impl Key {
-    /// The room's name, also for ledgers, which are not listed.
-    pub(super) fn room(&self) -> &'static str {
+    /// The collection's name, also for ledgers, which are not listed.
+    pub(super) fn collection(&self) -> &'static str {
         match self {
-            Self::Inventory(..) => Room::Inventory.name(),
-            Self::Resolution(_) => Room::Resolution.name(),
-            Self::History(_) => Room::History.name(),
+            Self::Inventory(..) => Collection::Inventory.name(),
+            Self::Resolution(_) => Collection::Resolution.name(),
+            Self::History(_) => Collection::History.name(),
             Self::Ledger(_) => "ledger",
         }
     }
 
-    /// The name within the room. [`Room::key`] leads back.
+    /// The name within the collection. [`Collection::key`] leads back.
     #[must_use]
     pub fn leaf(&self) -> String {
         match self {
@@ -75,21 +77,40 @@ impl Key {
         }
     }
 
+    /// The digest that it is about; none for a ledger.
+    #[must_use]
+    pub fn digest(&self) -> Option<&Digest> {
+        match self {
+            Self::Inventory(_, digest) | Self::Resolution(digest) | Self::History(digest) => Some(digest),
+            Self::Ledger(_) => None,
+        }
+    }
+
+    /// The domain whose share it counts against; none for a ledger, which is outside of the quota.
+    #[must_use]
+    pub fn domain(&self) -> Option<&Domain> {
+        match self {
+            Self::Inventory(domain, _) => Some(domain),
+            Self::Resolution(_) | Self::History(_) => Some(&Domain::Everyone),
+            Self::Ledger(_) => None,
+        }
+    }
+
     /// The object's name: `bw-inv-…`, `bw-res-…`, `bw-his-…`, `bw-led-…`.
     pub(super) fn object_name(&self) -> String {
-        format!("{}{}", prefix(self.room()), self.leaf())
+        format!("{}{}", prefix(self.collection()), self.leaf())
     }
 }
 
-/// What the names of a room's objects begin with.
-pub(super) fn prefix(room: &str) -> String {
-    let short: String = room.chars().take(3).collect();
+/// What the names of a collection's objects begin with.
+pub(super) fn prefix(collection: &str) -> String {
+    let short: String = collection.chars().take(3).collect();
     format!("bw-{short}-")
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.room(), self.leaf())
+        write!(f, "{} {}", self.collection(), self.leaf())
     }
 }
 
@@ -100,24 +121,24 @@ mod tests {
     #[test]
     fn a_name_leads_back_to_its_key() {
         let digest = Digest::of(b"x");
-        for (room, key) in [
-            (Room::Inventory, Key::Inventory(Domain::Everyone, digest.clone())),
-            (Room::Inventory, Key::Inventory(Domain::namespace("team"), digest.clone())),
-            (Room::Resolution, Key::Resolution(digest.clone())),
-            (Room::History, Key::History(digest.clone())),
+        for (collection, key) in [
+            (Collection::Inventory, Key::Inventory(Domain::Everyone, digest.clone())),
+            (Collection::Inventory, Key::Inventory(Domain::namespace("team"), digest.clone())),
+            (Collection::Resolution, Key::Resolution(digest.clone())),
+            (Collection::History, Key::History(digest.clone())),
         ] {
-            assert_eq!(room.name(), key.room());
-            assert_eq!(room.key(&key.leaf()), Some(key.clone()));
-            assert_eq!(key.object_name().strip_prefix(&prefix(room.name())), Some(key.leaf().as_str()));
+            assert_eq!(collection.name(), key.collection());
+            assert_eq!(collection.key(&key.leaf()), Some(key.clone()));
+            assert_eq!(key.object_name().strip_prefix(&prefix(collection.name())), Some(key.leaf().as_str()));
         }
         assert_eq!(
             Key::Inventory(Domain::Everyone, digest.clone()).object_name(),
             format!("bw-inv-{}", digest.hex())
         );
         assert_eq!(Key::Ledger("revision").object_name(), "bw-led-revision");
-        assert_eq!(Room::Inventory.key("not-hex"), None);
+        assert_eq!(Collection::Inventory.key("not-hex"), None);
         let of_a_namespace = Key::Inventory(Domain::namespace("team"), digest).leaf();
-        assert_eq!(Room::Resolution.key(&of_a_namespace), None);
-        assert_eq!(Room::History.key(&of_a_namespace), None);
+        assert_eq!(Collection::Resolution.key(&of_a_namespace), None);
+        assert_eq!(Collection::History.key(&of_a_namespace), None);
     }
 }

@@ -18,7 +18,7 @@ use super::{
     plan::{Plan, PreviousRun, stale_at},
 };
 use crate::{
-    inventory::Outcome,
+    inventory::{Highest, Outcome},
     kube::conditions::{self, Status},
 };
 
@@ -163,6 +163,11 @@ fn database_stale(facts: &Facts, past: &PreviousRun, now: DateTime<Utc>) -> Says
             format!("there is no advisory index: verdicts are Unknown{problem}"),
         );
     };
+    if let Highest::Unreadable(reason) = &index.highest {
+        let message =
+            format!("the highest revision used before cannot be read: nothing is acted upon: {reason}");
+        return says(Status::True, "HighestUnreadable", message);
+    }
     if index.is_behind() {
         let message =
             format!("a newer index than revision {revision} was used before: nothing is acted upon{problem}");

@@ -28,7 +28,7 @@ use crate::{
     config::Config,
     context::Context,
     evaluate::{self, PolicyStore, images_under_test},
-    inventory::{Failure, Images, IndexState, Outcome, Scan},
+    inventory::{Failure, Highest, Images, IndexState, Outcome, Scan},
     kube::{
         conditions,
         events::Events,
@@ -178,7 +178,12 @@ fn facts(workloads: Vec<Arc<Workload>>, images: Vec<(&str, ImageFacts)>) -> Fact
         platforms: vec![Platform::linux("amd64")],
         images: images.into_iter().map(|(image, facts)| (named(image), facts)).collect::<HashMap<_, _>>(),
         failures,
-        index: IndexState { revision: Some(7), built_at: Some(at(-60)), highest: Some(7), problem: None },
+        index: IndexState {
+            revision: Some(7),
+            built_at: Some(at(-60)),
+            highest: Highest::Known(7),
+            problem: None,
+        },
         scans: vec![],
         mitigations: vec![],
     }
@@ -303,7 +308,7 @@ fn nothing_is_concluded_from_an_index_older_than_one_used_before() {
     use breakwater_core::Severity;
     let bad = scanned("bad", |image| image.findings = vec![finding("CVE-1", Severity::High)]);
     let mut facts = facts(vec![workload("web", "bad", true)], vec![("bad", bad)]);
-    facts.index.highest = Some(8);
+    facts.index.highest = Highest::Known(8);
     let object = object(no_high());
     let plan = plan(&object.validate("breakwater-system").unwrap(), &facts, &past(), at(0));
     assert_eq!(plan.judged[0].verdict.compliance, Compliance::Unknown);
