@@ -2,7 +2,8 @@
 //! containerd, CoreDNS, two registries and an advisory mirror, all in one network namespace and one mount namespace.
 //!
 //! [`Cluster`] brings it up and down, [`Images`] builds and pushes images, [`deploy`] installs the product.
-//! One cluster per machine: addresses ([`address`]) and names are fixed, all state lies in one directory ([`Layout`]).
+//! Up to ten clusters run side by side, each with an index that names and addresses follow from ([`ClusterIndex`]); all state of one
+//! lies in one directory ([`Layout`]), and no cluster is touched that belongs to another directory.
 
 pub mod address;
 mod audit;
@@ -29,13 +30,16 @@ mod kwok;
 mod layout;
 pub mod mirror;
 mod node;
+mod owner;
 mod package;
+mod prerequisites;
 mod process;
 mod program;
 mod progress;
 pub mod publication;
 mod registry;
 
+pub use address::ClusterIndex;
 pub use cluster::{Cluster, Status};
 pub use deploy::deploy;
 pub use environment::Environment;
