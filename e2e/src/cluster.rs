@@ -11,8 +11,8 @@ use crate::node::Node;
 use crate::process::Process;
 use crate::program::Program;
 use crate::{
-    Environment, Error, Images, Kubectl, Layout, Progress, Registry, Result, cgroup,
-    container_runtime, control_plane, dns, kubeconfig, kubelet, kwok, mirror, owner, package, prerequisites,
+    Environment, Error, Images, Kubectl, Layout, Progress, Registry, Result, cgroup, container_runtime,
+    control_plane, dns, kubeconfig, kubelet, kwok, mirror, owner, package, prerequisites,
 };
 
 /// One cluster of this machine.
