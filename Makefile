@@ -2,7 +2,7 @@
 CLUSTER = cargo run --quiet --package breakwater-e2e --bin cluster --
 
 .DEFAULT_GOAL := help
-.PHONY: help cluster-up cluster-down cluster-status cluster-env deploy images demo test bench bench-peers fuzz fmt lint crdgen
+.PHONY: help cluster-up cluster-down cluster-status cluster-env deploy images demo test soak bench bench-peers fuzz fmt lint crdgen
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,11 +31,14 @@ demo: ## From a vulnerable image to scale-to-zero and back, on the local cluster
 test: ## Everything, end-to-end included
 	@scripts/test
 
-bench: deploy ## Benchmarks: advisories, one image beside peers, then scan time and memory on the local cluster
+soak: ## The long tests: make soak HISTORIES=100000
+	@scripts/soak "$(HISTORIES)"
+
+bench: deploy ## Benchmarks: advisories, one image beside peers, then scan time, memory and judging on the local cluster
 	cargo bench -p breakwater-advisories
 	cargo bench --profile dev -p breakwater-e2e --bench peers
 	@$(CLUSTER) image build demo-app shop/app:1.0
-	eval "$$($(CLUSTER) env)" && cargo bench --profile dev -p breakwater-e2e --features cluster --bench scan --bench registry --bench memory
+	eval "$$($(CLUSTER) env)" && cargo bench --profile dev -p breakwater-e2e --features cluster --bench scan --bench registry --bench memory --bench judging
 
 bench-peers: ## Build the peers that `make bench` takes from PATH (minutes, once), and measure beside them
 	cargo bench --profile dev -p breakwater-e2e --bench peers -- --install

@@ -36,7 +36,7 @@ async fn main() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client =
         Client::try_default().await.expect("a cluster: make deploy, then eval \"$(make -s cluster-env)\"");
-    let cluster = || Cluster::new(Layout::from_environment());
+    let cluster = || Cluster::new(Layout::from_environment().expect("a valid environment"));
     let nodes = move |count| {
         tokio::task::spawn_blocking(move || {
             cluster().kwok(count, &Progress::new()).expect("nodes can be set")
@@ -116,7 +116,9 @@ async fn operator_pod(client: &Client) -> Pod {
 /// Megabytes of anonymous and of file-backed memory of the operator's process.
 async fn memory(client: &Client) -> (f64, f64) {
     let uid = operator_pod(client).await.metadata.uid.expect("it has one");
-    let pids = Cluster::new(Layout::from_environment()).pod_pids(&uid).expect("its processes can be seen");
+    let pids = Cluster::new(Layout::from_environment().expect("a valid environment"))
+        .pod_pids(&uid)
+        .expect("its processes can be seen");
     let mut found = (0.0, 0.0);
     for pid in pids {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -142,7 +144,9 @@ async fn restart(client: &Client) -> Duration {
     let name = pod.metadata.name.clone().expect("it has one");
     let before = restarts(&pod);
     let crashed = name.clone();
-    let crash = move || Cluster::new(Layout::from_environment()).crash_pod(PRODUCT, &crashed);
+    let crash = move || {
+        Cluster::new(Layout::from_environment().expect("a valid environment")).crash_pod(PRODUCT, &crashed)
+    };
     tokio::task::spawn_blocking(crash).await.expect("no panic").expect("it can be ended");
     let address = wait("it runs again", Duration::from_secs(60), || async {
         let pod = operator_pod(client).await;

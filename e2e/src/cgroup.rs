@@ -7,10 +7,7 @@ use std::time::Duration;
 
 use crate::error::AtPath;
 use crate::process::Process;
-use crate::{Error, Result, clock};
-
-/// Its name below the root of every hierarchy; also the kubelet's `cgroupRoot`.
-pub(crate) const NAME: &str = "breakwater-e2e";
+use crate::{ClusterIndex, Error, Layout, Result, clock, owner};
 
 /// Mount points of all hierarchies, version 2 first.
 fn hierarchies() -> Result<Vec<PathBuf>> {
@@ -35,37 +32,49 @@ fn parse(mounts: &str) -> Vec<PathBuf> {
     of_type("cgroup2").chain(of_type("cgroup")).collect()
 }
 
-/// Makes the cgroup in every hierarchy.
-pub(crate) fn create() -> Result<()> {
-    for hierarchy in hierarchies()? {
-        let path = hierarchy.join(NAME).join("system");
-        fs::create_dir_all(&path).at(&path)?;
+/// The cgroup's place in every hierarchy, whether it is there or not.
+pub(crate) fn roots(index: ClusterIndex) -> Result<Vec<PathBuf>> {
+    let name = index.control_group();
+    Ok(hierarchies()?.into_iter().map(|path| path.join(&name)).collect())
+}
+
+/// Makes the cgroup in every hierarchy, its owner's record first.
+pub(crate) fn create(layout: &Layout) -> Result<()> {
+    for root in roots(layout.index)? {
+        for path in [root.join(owner::group(layout)), root.join("system")] {
+            fs::create_dir_all(&path).at(&path)?;
+        }
     }
     Ok(())
 }
 
-/// Puts a component into it; its children follow.
-pub(crate) fn adopt(process: &Process) -> Result<()> {
-    for hierarchy in hierarchies()? {
-        // Other version 1 controllers would first have to be configured, and one membership is all that is needed.
-        if hierarchy.join("cgroup.procs").exists() && is_plain(&hierarchy) {
-            let path = hierarchy.join(NAME).join("system/cgroup.procs");
-            return fs::write(&path, process.pid.to_string()).at(&path);
-        }
-    }
-    Err(Error::KernelLacks {
+/// Fails if this machine has no hierarchy in which processes can be found again.
+pub(crate) fn require() -> Result<()> {
+    plain().map(drop)
+}
+
+/// The hierarchy in which components are members. Other version 1 controllers would first have to be configured, and one membership is
+/// all that is needed.
+fn plain() -> Result<PathBuf> {
+    let is_plain = |hierarchy: &PathBuf| {
+        hierarchy.join("cgroup.procs").exists()
+            && (hierarchy.join("cgroup.controllers").exists() || hierarchy.ends_with("pids"))
+    };
+    hierarchies()?.into_iter().find(is_plain).ok_or(Error::KernelLacks {
         feature: "cgroup v2 or pids hierarchy",
         needed_for: "finding all processes again",
     })
 }
 
-fn is_plain(hierarchy: &Path) -> bool {
-    hierarchy.join("cgroup.controllers").exists() || hierarchy.ends_with("pids")
+/// Puts a component into it; its children follow.
+pub(crate) fn adopt(index: ClusterIndex, process: &Process) -> Result<()> {
+    let path = plain()?.join(index.control_group()).join("system/cgroup.procs");
+    fs::write(&path, process.pid.to_string()).at(&path)
 }
 
 /// Ends every member and removes the cgroup from every hierarchy.
-pub(crate) fn remove() -> Result<()> {
-    let roots: Vec<_> = hierarchies()?.into_iter().map(|path| path.join(NAME)).collect();
+pub(crate) fn remove(index: ClusterIndex) -> Result<()> {
+    let roots = roots(index)?;
     clock::wait("end of all processes of the cluster", Duration::from_secs(20), || {
         let members: Vec<Process> =
             roots.iter().flat_map(|root| directories(root)).flat_map(|path| members(&path)).collect();
@@ -81,10 +90,9 @@ pub(crate) fn remove() -> Result<()> {
 }
 
 /// The processes of a pod's containers, without the one that holds its namespaces.
-pub(crate) fn of_pod(uid: &str) -> Result<Vec<Process>> {
+pub(crate) fn of_pod(index: ClusterIndex, uid: &str) -> Result<Vec<Process>> {
     let own = format!("pod{uid}");
-    let hierarchy = hierarchies()?.into_iter().find(|hierarchy| is_plain(hierarchy));
-    let below = hierarchy.map(|path| directories(&path.join(NAME))).unwrap_or_default();
+    let below = directories(&plain()?.join(index.control_group()));
     let pods = below.iter().filter(|path| path.components().any(|part| part.as_os_str() == own.as_str()));
     let pause = |process: &Process| {
         fs::read_to_string(format!("/proc/{}/comm", process.pid)).is_ok_and(|name| name.trim_end() == "pause")
@@ -93,8 +101,13 @@ pub(crate) fn of_pod(uid: &str) -> Result<Vec<Process>> {
 }
 
 /// Whether anything of it is there.
-pub(crate) fn exists() -> Result<bool> {
-    Ok(hierarchies()?.iter().any(|hierarchy| hierarchy.join(NAME).exists()))
+pub(crate) fn exists(index: ClusterIndex) -> Result<bool> {
+    Ok(roots(index)?.iter().any(|root| root.exists()))
+}
+
+/// Whether a process is in this cgroup or in one below.
+pub(crate) fn is_used(root: &Path) -> bool {
+    directories(root).iter().any(|path| !members(path).is_empty())
 }
 
 /// A directory and all below, the deepest first.

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use crate::certificate::Authority;
 use crate::error::AtPath;
-use crate::node::{Node, check_iptables};
+use crate::node::Node;
 use crate::process::Process;
 use crate::program::Program;
 use crate::{
-    Environment, Error, Images, Kubectl, Layout, Progress, Registry, Result, cache, cgroup,
-    container_runtime, control_plane, disk, dns, kubeconfig, kubelet, kwok, mirror, package,
+    Environment, Error, Images, Kubectl, Layout, Progress, Registry, Result, cgroup, container_runtime,
+    control_plane, dns, kubeconfig, kubelet, kwok, mirror, owner, package, prerequisites,
 };
 
-/// The one cluster of this machine.
+/// One cluster of this machine.
 #[derive(Debug, Clone)]
 pub struct Cluster {
     layout: Layout,
@@ -70,10 +70,12 @@ impl Cluster {
     /// Looks at every component.
     ///
     /// # Errors
-    /// If the machine cannot be looked at; a broken cluster is no error.
+    /// If the machine cannot be looked at, or if any part of the cluster belongs to another state directory. A broken cluster is not an
+    /// error.
     pub fn status(&self) -> Result<Status> {
+        owner::check(&self.layout)?;
         let node = Node::new(&self.layout);
-        if !Node::traces()? && !self.layout.state.exists() {
+        if !Node::traces(self.layout.index)? && !self.layout.state.exists() {
             return Ok(Status::Down);
         }
         if let Some(dead) = components().find(|component| node.running(component).is_err()) {
@@ -103,27 +105,20 @@ impl Cluster {
         }
     }
 
-    /// Brings it up: nothing to do if it is; a broken one is taken down first. `program` is this crate's `cluster`,
-    /// which also serves the mirror.
+    /// Brings it up: nothing to do if it is; a broken one is taken down once everything that a new one needs is there. `program` is this
+    /// crate's `cluster`, which also serves the mirror.
     ///
     /// # Errors
-    /// What is missing, or the last words of the component that failed. What was started stays for a look at the logs
-    /// until the next `up` or `down`.
+    /// What is missing, whose cluster it is if it is not this layout's, or the end of the log of the component that failed. What was
+    /// started stays for a look at the logs until the next `up` or `down`.
     pub fn up(&self, program: &Path, progress: &Progress) -> Result<()> {
         let _lock = self.lock()?;
-        match self.status()? {
-            Status::Up => {
-                progress.done("cluster was up already");
-                return Ok(());
-            }
-            Status::Broken(reason) => {
-                progress.note(&format!("found a broken cluster ({reason}): starting afresh"));
-                progress.step("remove it", || self.remove())?;
-            }
-            Status::Down => {}
+        let found = self.status()?;
+        if found == Status::Up {
+            progress.done("cluster was up already");
+            return Ok(());
         }
-        disk::require(&self.layout.state)?;
-        package::install_missing(progress)?;
+        prerequisites::require(&self.layout.state, progress)?;
         let kubernetes = Program::Kubernetes.build(&self.layout, progress)?;
         let coredns = Program::Dns.build(&self.layout, progress)?;
         let sources = self.layout.e2e().join("images");
@@ -131,12 +126,17 @@ impl Cluster {
         let pause = images.build(&sources.join("pause"), progress)?;
         let dns = images.build_with(&sources.join("coredns"), &[("coredns", &coredns)], progress)?;
 
+        if let Status::Broken(reason) = found {
+            progress.note(&format!("found a broken cluster ({reason}): starting afresh"));
+            progress.step("remove it", || self.remove())?;
+        }
         let node = Node::new(&self.layout);
         let kubectl = self.kubectl();
+        let index = self.layout.index;
         progress.step("node: network and mount namespaces", || {
+            owner::record_state(&self.layout)?;
             self.place_programs(&kubernetes)?;
-            node.create()?;
-            check_iptables(&node)
+            node.create()
         })?;
         progress.step("etcd, API server, containerd, registries, mirror", || {
             let authority = Authority::create(&self.layout)?;
@@ -148,9 +148,9 @@ impl Cluster {
             }
             mirror::start(&self.layout, &node, program)?;
             for registry in [Registry::Open, Registry::Authenticated] {
-                registry.wait(&node)?;
+                registry.wait(index, &node)?;
             }
-            mirror::wait(&node)?;
+            mirror::wait(index, &node)?;
             container_runtime::wait(&node)
         })?;
         images.push(&pause, Registry::Open, container_runtime::PAUSE)?;
@@ -171,7 +171,7 @@ impl Cluster {
     /// Takes it down and leaves nothing; the cache stays.
     ///
     /// # Errors
-    /// If a process or a file cannot be removed.
+    /// If the cluster is not this layout's, or a process or a file cannot be removed.
     pub fn down(&self, progress: &Progress) -> Result<()> {
         let _lock = self.lock()?;
         if self.status()? == Status::Down {
@@ -198,7 +198,7 @@ impl Cluster {
     /// # Errors
     /// If the cgroups cannot be read.
     pub fn pod_pids(&self, uid: &str) -> Result<Vec<i32>> {
-        Ok(cgroup::of_pod(uid)?.iter().map(|process| process.pid).collect())
+        Ok(cgroup::of_pod(self.layout.index, uid)?.iter().map(|process| process.pid).collect())
     }
 
     /// Ends the processes of a pod's containers at once, as a crash or a lack of memory would, and sees to it that the
@@ -212,7 +212,7 @@ impl Cluster {
     pub fn crash_pod(&self, namespace: &str, name: &str) -> Result<usize> {
         let kubectl = self.kubectl();
         let uid = kubectl.output(["-n", namespace, "get", "pod", name, "-o", "jsonpath={.metadata.uid}"])?;
-        let processes = cgroup::of_pod(&uid)?;
+        let processes = cgroup::of_pod(self.layout.index, &uid)?;
         processes.iter().try_for_each(Process::kill)?;
         std::thread::sleep(Duration::from_millis(1500));
         let last = processes.first().map_or(0, |process| process.pid);
@@ -221,6 +221,7 @@ impl Cluster {
         Ok(processes.len())
     }
 
+    /// Only after [`owner::check`], under [`Cluster::lock`].
     fn remove(&self) -> Result<()> {
         let records = self.layout.state.join("process");
         for entry in fs::read_dir(&records).into_iter().flatten().flatten() {
@@ -250,9 +251,14 @@ impl Cluster {
         Ok(())
     }
 
-    /// Two that bring the cluster up, or one up and one down, take turns.
+    /// Commands that change any cluster of this machine take turns, whatever their state and cache directories: between the check of an
+    /// owner and what follows from it nothing changes.
     fn lock(&self) -> Result<File> {
         package::require_root()?;
-        cache::lock(&self.layout.cache, "cluster")
+        // A directory that is always there: nothing is left of the lock.
+        let path = Path::new("/run");
+        let directory = File::open(path).at(path)?;
+        directory.lock().at(path)?;
+        Ok(directory)
     }
 }

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::address::NODE_PODS;
 use crate::command::succeeds;
 use crate::layout::write;
 use crate::node::Node;
-use crate::{Layout, Registry, Result, clock};
+use crate::{ClusterIndex, Layout, Registry, Result, clock};
 
 pub(crate) const CONTAINERD: &str = "containerd";
 
@@ -22,7 +21,7 @@ pub(crate) fn start(layout: &Layout, node: &Node<'_>) -> Result<()> {
         write(&hosts.join(registry.host()).join("hosts.toml"), host_entry(layout, registry))?;
     }
     let network = layout.state.join("containerd/net.d");
-    write(&network.join("10-bridge.conflist"), bridge().to_string())?;
+    write(&network.join("10-bridge.conflist"), bridge(layout.index).to_string())?;
     let config = layout.state.join("containerd/config.toml");
     let quoted = |path: &std::path::Path| format!("{:?}", path.display().to_string());
     let sandbox = format!("{}/{PAUSE}", Registry::Open.host());
@@ -62,7 +61,7 @@ pub(crate) fn wait(node: &Node<'_>) -> Result<()> {
 
 /// containerd asks no DNS: the registry's name leads to its address.
 fn host_entry(layout: &Layout, registry: Registry) -> String {
-    let url = registry.url();
+    let url = registry.url(layout.index);
     let ca = match registry {
         Registry::Open => String::new(),
         Registry::Authenticated => format!("  ca = {:?}\n", layout.pki("ca.crt").display().to_string()),
@@ -70,13 +69,13 @@ fn host_entry(layout: &Layout, registry: Registry) -> String {
     format!("server = \"{url}\"\n[host.\"{url}\"]\n  capabilities = [\"pull\", \"resolve\"]\n{ca}")
 }
 
-fn bridge() -> serde_json::Value {
+fn bridge(index: ClusterIndex) -> serde_json::Value {
     json!({"cniVersion": "0.4.0", "name": "pods", "plugins": [
         {
             "type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": false, "hairpinMode": true,
             "ipam": {
                 "type": "host-local",
-                "ranges": [[{"subnet": NODE_PODS}]],
+                "ranges": [[{"subnet": index.node_pods()}]],
                 "routes": [{"dst": "0.0.0.0/0"}],
                 "dataDir": "/run/cni/networks",
             },

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::address::{API_PORT, API_SERVICE, NODE, SERVICES};
+use crate::address::API_PORT;
 use crate::certificate::Authority;
 use crate::kubeconfig::{CONTROLLER_MANAGER, SCHEDULER};
 use crate::layout::write;
@@ -30,7 +30,9 @@ pub(crate) fn start_api(layout: &Layout, node: &Node<'_>, authority: &Authority<
         ],
     )?;
     let names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"];
-    authority.server(API_SERVER, &[&[NODE, API_SERVICE, "127.0.0.1", "localhost"][..], &names].concat())?;
+    let (address, service) = (layout.index.node(), layout.index.api_service());
+    let addresses = [address.as_str(), &service, "127.0.0.1", "localhost"];
+    authority.server(API_SERVER, &[&addresses[..], &names].concat())?;
     authority.user("apiserver-kubelet", "apiserver-kubelet", Some("system:masters"))?;
     authority.token_signer()?;
     let policy = layout.state.join("audit-policy.json");
@@ -41,8 +43,8 @@ pub(crate) fn start_api(layout: &Layout, node: &Node<'_>, authority: &Authority<
         [
             at(API_SERVER),
             "--etcd-servers=http://127.0.0.1:2379".to_owned(),
-            format!("--service-cluster-ip-range={SERVICES}"),
-            format!("--advertise-address={NODE}"),
+            format!("--service-cluster-ip-range={}", layout.index.services()),
+            format!("--advertise-address={address}"),
             format!("--secure-port={API_PORT}"),
             format!("--tls-cert-file={}", pki("kube-apiserver.crt")),
             format!("--tls-private-key-file={}", pki("kube-apiserver.key")),

@@ -1,6 +1,6 @@
 //! CoreDNS as a Deployment behind the cluster's DNS Service.
 
-use crate::address::{DNS_SERVICE, HOST, HOSTILE_HOST, MIRROR_HOST, NODE};
+use crate::address::{HOSTILE_HOST, MIRROR_HOST};
 use crate::layout::write;
 use crate::{Kubectl, Layout, PushedImage, Registry, Result};
 
@@ -12,14 +12,14 @@ const MANIFEST: &str = include_str!("../cluster/dns/coredns.yaml");
 /// Applies the manifest.
 pub(crate) fn apply(layout: &Layout, kubectl: &Kubectl, image: &PushedImage) -> Result<()> {
     let names = [Registry::Open, Registry::Authenticated].map(Registry::domain).join(" ");
-    write(&layout.dns_hosts(), format!("{NODE} {names} {MIRROR_HOST}\n"))?;
+    write(&layout.dns_hosts(), format!("{} {names} {MIRROR_HOST}\n", layout.index.node()))?;
     let directory = layout.dns_hosts().with_file_name("");
     let manifest = MANIFEST
         .replace("${IMAGE}", &image.pinned())
-        .replace("${SERVICE}", DNS_SERVICE)
+        .replace("${SERVICE}", &layout.index.dns_service())
         .replace("${HOSTS}", directory.to_string_lossy().trim_end_matches('/'))
         .replace("${HOSTILE_NAME}", HOSTILE_HOST)
-        .replace("${HOSTILE_ADDRESS}", HOST);
+        .replace("${HOSTILE_ADDRESS}", &layout.index.host());
     kubectl.output_of(["apply", "-f", "-"], &manifest)?;
     Ok(())
 }

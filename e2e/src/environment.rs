@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::address::{HOST, MIRROR_HOST, MIRROR_PORT, NODE};
+use crate::address::{MIRROR_HOST, MIRROR_PORT};
+use crate::layout::{INDEX, STATE};
 use crate::registry::auth_file;
 use crate::{Layout, Registry, kubeconfig};
 
@@ -20,13 +21,16 @@ impl Environment {
         let path = std::env::var("PATH").unwrap_or_default();
         let bin = shown(layout.bin());
         let inherited = path.split(':').filter(|entry| *entry != bin).collect::<Vec<_>>().join(":");
+        let index = layout.index;
         let variables = vec![
+            (INDEX, index.to_string()),
+            (STATE, shown(layout.state.clone())),
             ("KUBECONFIG", shown(layout.kubeconfig(kubeconfig::ADMIN))),
             ("REGISTRY", open.host().to_owned()),
-            ("REGISTRY_ADDRESS", open.address()),
+            ("REGISTRY_ADDRESS", open.address(index)),
             ("REGISTRY_LOG", shown(layout.log(open.component()))),
             ("REGISTRY_AUTH", auth.host().to_owned()),
-            ("REGISTRY_AUTH_ADDRESS", auth.address()),
+            ("REGISTRY_AUTH_ADDRESS", auth.address(index)),
             ("REGISTRY_AUTH_LOG", shown(layout.log(auth.component()))),
             ("REGISTRY_AUTH_USER", Registry::USER.to_owned()),
             ("REGISTRY_AUTH_PASSWORD", Registry::PASSWORD.to_owned()),
@@ -34,10 +38,10 @@ impl Environment {
             ("REGISTRY_AUTH_CA", shown(layout.pki("ca.crt"))),
             ("AUDIT_LOG", shown(layout.audit_log())),
             ("MIRROR_URL", format!("http://{MIRROR_HOST}:{MIRROR_PORT}")),
-            ("MIRROR_ADDRESS", format!("{NODE}:{MIRROR_PORT}")),
+            ("MIRROR_ADDRESS", format!("{}:{MIRROR_PORT}", index.node())),
             ("MIRROR_DIR", shown(layout.mirror())),
             ("DNS_HOSTS", shown(layout.dns_hosts())),
-            ("HOST_ADDRESS", HOST.to_owned()),
+            ("HOST_ADDRESS", index.host()),
             ("SERVICE_ACCOUNT_KEY", shown(layout.pki("sa.key"))),
             ("PATH", format!("{bin}:{inherited}")),
         ];

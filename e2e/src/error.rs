@@ -12,6 +12,60 @@ pub enum Error {
     /// Namespaces, mounts and cgroups need root.
     #[error("the cluster needs root: it creates network and mount namespaces and cgroups")]
     NotRoot,
+    /// The index of a cluster is not one.
+    #[error("cluster index {text:?}: a number from 0 to 9 is allowed")]
+    Index {
+        /// As it was given.
+        text: String,
+    },
+    /// The cluster with this index was made from another state directory.
+    #[error(
+        "{part} belongs to the cluster of {owner}: to use or remove that one, set BREAKWATER_CLUSTER_DIR={owner} \
+         BREAKWATER_CLUSTER_INDEX={index}; for another cluster beside it, choose another index",
+        owner = owner.display()
+    )]
+    Foreign {
+        /// The index.
+        index: crate::ClusterIndex,
+        /// The namespace or control group.
+        part: String,
+        /// The owner's state directory.
+        owner: PathBuf,
+    },
+    /// Processes of an unknown owner are where the cluster would be.
+    #[error(
+        "{part} holds processes and records no owner, and {state} holds no record of them: end them and remove it by hand, or choose \
+         another index (BREAKWATER_CLUSTER_INDEX)",
+        state = state.display()
+    )]
+    UnknownOwner {
+        /// The namespace or control group.
+        part: String,
+        /// Our state directory.
+        state: PathBuf,
+    },
+    /// The state directory is removed as a whole at the end; it must hold nothing else.
+    #[error(
+        "{path} holds {holds}: an empty or a new directory is allowed, set BREAKWATER_CLUSTER_DIR",
+        path = path.display()
+    )]
+    ForeignState {
+        /// The directory.
+        path: PathBuf,
+        /// What was found in it.
+        holds: String,
+    },
+    /// The kernel records the owner, in few bytes.
+    #[error(
+        "the state directory's path is too long: at most {limit} bytes are allowed, set BREAKWATER_CLUSTER_DIR: {path}",
+        path = path.display()
+    )]
+    StateTooLong {
+        /// The directory.
+        path: PathBuf,
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// Programs that are not installed and that this machine's package system cannot be asked for.
     #[error("missing programs: {programs}. On Debian: apt-get install --no-install-recommends {packages}")]
     Missing {
@@ -19,6 +73,14 @@ pub enum Error {
         programs: String,
         /// Debian's packages that hold them.
         packages: String,
+    },
+    /// The cluster's programs do not build with this version of Go.
+    #[error("Go is too old: {found}, {needed} or newer is needed (https://go.dev/dl)")]
+    GoTooOld {
+        /// What is installed.
+        found: String,
+        /// The oldest that will do.
+        needed: String,
     },
     /// There is no room for the cluster.
     #[error(

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::address::{API_PORT, NODE, NODE_NAME};
+use crate::address::{API_PORT, NODE_NAME};
 use crate::certificate::Authority;
 use crate::layout::write;
 use crate::{Layout, Result};
@@ -29,7 +29,7 @@ pub(crate) fn create(layout: &Layout, authority: &Authority<'_>) -> Result<()> {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "breakwater-e2e", "cluster": {
-                "server": format!("https://{NODE}:{API_PORT}"),
+                "server": format!("https://{}:{API_PORT}", layout.index.node()),
                 "certificate-authority": layout.pki("ca.crt"),
             }}],
             "users": [{"name": name, "user": {

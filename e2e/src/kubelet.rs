@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::address::{DNS_SERVICE, NODE, NODE_NAME, PODS};
+use crate::address::NODE_NAME;
 use crate::disk::EVICTION;
 use crate::kubeconfig::{KUBELET, PROXY};
 use crate::layout::write;
 use crate::node::Node;
-use crate::{Kubectl, Layout, Result, cgroup, clock};
+use crate::{Kubectl, Layout, Result, clock};
 
 /// Starts both.
 pub(crate) fn start(layout: &Layout, node: &Node<'_>) -> Result<()> {
@@ -23,7 +23,7 @@ pub(crate) fn start(layout: &Layout, node: &Node<'_>) -> Result<()> {
             format!("--config={}", config.display()),
             format!("--kubeconfig={}", layout.kubeconfig(KUBELET).display()),
             format!("--hostname-override={NODE_NAME}"),
-            format!("--node-ip={NODE}"),
+            format!("--node-ip={}", layout.index.node()),
         ],
     )?;
     node.start(
@@ -32,7 +32,7 @@ pub(crate) fn start(layout: &Layout, node: &Node<'_>) -> Result<()> {
             at(PROXY),
             format!("--kubeconfig={}", layout.kubeconfig(PROXY).display()),
             format!("--hostname-override={NODE_NAME}"),
-            format!("--cluster-cidr={PODS}"),
+            format!("--cluster-cidr={}", layout.index.pods()),
             "--proxy-mode=iptables".to_owned(),
             // 0 leaves the host's connection tracking as it is; it is not the node's alone.
             "--conntrack-max-per-core=0".to_owned(),
@@ -71,10 +71,10 @@ fn configuration(layout: &Layout) -> serde_json::Value {
         "authorization": {"mode": "Webhook"},
         "containerRuntimeEndpoint": "unix:///run/containerd/containerd.sock",
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": format!("/{}", cgroup::NAME),
+        "cgroupRoot": format!("/{}", layout.index.control_group()),
         "failCgroupV1": false,
         "failSwapOn": false,
-        "clusterDNS": [DNS_SERVICE],
+        "clusterDNS": [layout.index.dns_service()],
         "clusterDomain": "cluster.local",
         "resolvConf": "",
         "volumePluginDir": layout.state.join("volume-plugins"),

@@ -34,7 +34,7 @@ pub(crate) fn scale(
             format!("--manage-nodes-with-annotation-selector={mark}"),
             "--node-lease-duration-seconds=40".to_owned(),
             // In the private range that no pod of the real node uses.
-            "--cidr=10.245.0.0/16".to_owned(),
+            format!("--cidr={}", layout.index.kwok_pods()),
         ];
         node.start(KWOK, words)?;
     }

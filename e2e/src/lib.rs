@@ -3,7 +3,8 @@
 //!
 //! [`Cluster`] brings it up and down, [`Images`] builds and pushes images, [`deploy`] installs the product;
 //! [`ObjectServer`] is an S3 server that needs no cluster.
-//! One cluster per machine: addresses ([`address`]) and names are fixed, all state lies in one directory ([`Layout`]).
+//! Up to ten clusters run side by side, each with an index that names and addresses follow from ([`ClusterIndex`]); all state of one
+//! lies in one directory ([`Layout`]), and no cluster is touched that belongs to another directory.
 
 pub mod address;
 mod audit;
@@ -31,13 +32,16 @@ mod layout;
 pub mod mirror;
 mod node;
 mod object_server;
+mod owner;
 mod package;
+mod prerequisites;
 mod process;
 mod program;
 mod progress;
 pub mod publication;
 mod registry;
 
+pub use address::ClusterIndex;
 pub use cluster::{Cluster, Status};
 pub use deploy::deploy;
 pub use environment::Environment;

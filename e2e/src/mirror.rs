@@ -7,10 +7,10 @@ use std::time::Duration;
 use axum::Router;
 use tower_http::services::ServeDir;
 
-use crate::address::{MIRROR_PORT, NODE};
+use crate::address::MIRROR_PORT;
 use crate::error::AtPath;
 use crate::node::Node;
-use crate::{Layout, Result, clock};
+use crate::{ClusterIndex, Layout, Result, clock};
 
 pub(crate) const MIRROR: &str = "mirror";
 
@@ -27,16 +27,17 @@ pub async fn serve(directory: PathBuf, address: SocketAddr) -> std::io::Result<(
 pub(crate) fn start(layout: &Layout, node: &Node<'_>, cluster: &Path) -> Result<()> {
     let directory = layout.mirror();
     std::fs::create_dir_all(&directory).at(&directory)?;
-    let address = format!("{NODE}:{MIRROR_PORT}");
+    let address = format!("{}:{MIRROR_PORT}", layout.index.node());
     let words = [cluster.as_os_str(), "serve-mirror".as_ref(), directory.as_os_str(), address.as_ref()];
     node.start(MIRROR, words)?;
     Ok(())
 }
 
 /// Waits until it accepts connections.
-pub(crate) fn wait(node: &Node<'_>) -> Result<()> {
+pub(crate) fn wait(index: ClusterIndex, node: &Node<'_>) -> Result<()> {
+    let address = index.node();
     clock::wait("mirror answers", Duration::from_secs(10), || {
-        std::net::TcpStream::connect((NODE, MIRROR_PORT)).is_ok() || node.running(MIRROR).is_err()
+        std::net::TcpStream::connect((address.as_str(), MIRROR_PORT)).is_ok() || node.running(MIRROR).is_err()
     })?;
     node.running(MIRROR)
 }

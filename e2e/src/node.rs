@@ -10,11 +10,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::address::{HOST, HOST_LINK, LINK_PREFIX, NAMESPACE, NODE, PODS, SERVICES};
+use crate::address::LINK_PREFIX;
 use crate::command::{command, output, succeeds, tail, unstartable};
 use crate::error::AtPath;
 use crate::process::Process;
-use crate::{Error, Layout, Result, cgroup, clock};
+use crate::{ClusterIndex, Error, Layout, Result, cgroup, clock, owner};
 
 /// State directory → where the node sees it.
 const MOUNTS: [(&str, &str); 5] = [
@@ -26,7 +26,7 @@ const MOUNTS: [(&str, &str); 5] = [
 ];
 
 /// The process that keeps the mount namespace open.
-const HOLDER: &str = "node";
+pub(crate) const HOLDER: &str = "node";
 
 /// The two namespaces, and the components that run in them.
 #[derive(Debug, Clone)]
@@ -41,9 +41,9 @@ impl<'a> Node<'a> {
 
     /// Makes the namespaces.
     pub(crate) fn create(&self) -> Result<()> {
-        cgroup::create()?;
-        create_network()?;
-        let namespace = format!("--net=/run/netns/{NAMESPACE}");
+        create_network(self.layout)?;
+        cgroup::create(self.layout)?;
+        let namespace = format!("--net=/run/netns/{}", self.layout.index.namespace());
         let mut holder =
             command(["nsenter", &namespace, "--", "unshare", "--mount", "--propagation", "private"]);
         holder.args(["--", "sleep", "infinity"]);
@@ -70,10 +70,11 @@ impl<'a> Node<'a> {
 
     /// Ends every process and removes the namespaces; mounts go with the last process that sees them.
     pub(crate) fn remove(&self) -> Result<()> {
-        cgroup::remove()?;
-        let namespace = Path::new("/run/netns").join(NAMESPACE);
-        if namespace.exists() {
-            output(&mut command(["ip", "netns", "delete", NAMESPACE]))?;
+        let index = self.layout.index;
+        cgroup::remove(index)?;
+        let namespace = index.namespace();
+        if Path::new("/run/netns").join(&namespace).exists() {
+            output(&mut command(["ip", "netns", "delete", &namespace]))?;
         }
         // `ip netns` mounts its directory onto itself and never undoes it; while others use it, it is not empty.
         let handles = Path::new("/run/netns");
@@ -81,8 +82,14 @@ impl<'a> Node<'a> {
             succeeds(command(["umount", "--lazy"]).arg(handles));
             fs::remove_dir(handles).ok();
         }
-        if Path::new("/sys/class/net").join(HOST_LINK).exists() {
-            output(&mut command(["ip", "link", "delete", HOST_LINK]))?;
+        let link = index.host_link();
+        if Path::new("/sys/class/net").join(&link).exists() {
+            output(&mut command(["ip", "link", "delete", &link]))?;
+        }
+        // Removing a directory undoes what is mounted on it in every mount namespace: another cluster's too.
+        let mut others = ClusterIndex::all().filter(|other| *other != index);
+        if others.any(|other| Self::traces(other).unwrap_or(true)) {
+            return Ok(());
         }
         for (_, to) in MOUNTS {
             // Only an empty directory can be removed: what the host itself uses stays.
@@ -92,9 +99,10 @@ impl<'a> Node<'a> {
     }
 
     /// Whether anything of a node is there, whole or not.
-    pub(crate) fn traces() -> Result<bool> {
-        let namespace = Path::new("/run/netns").join(NAMESPACE);
-        Ok(namespace.exists() || Path::new("/sys/class/net").join(HOST_LINK).exists() || cgroup::exists()?)
+    pub(crate) fn traces(index: ClusterIndex) -> Result<bool> {
+        let namespace = Path::new("/run/netns").join(index.namespace());
+        let link = Path::new("/sys/class/net").join(index.host_link());
+        Ok(namespace.exists() || link.exists() || cgroup::exists(index)?)
     }
 
     /// A command inside the node.
@@ -105,7 +113,8 @@ impl<'a> Node<'a> {
         let holder = self.process(HOLDER)?.filter(Process::alive);
         let holder =
             holder.ok_or_else(|| Error::NotUp { reason: "the node's namespaces are gone".to_owned() })?;
-        let mut entered = command(["nsenter", &format!("--net=/run/netns/{NAMESPACE}")]);
+        let mut entered =
+            command(["nsenter", &format!("--net=/run/netns/{}", self.layout.index.namespace())]);
         entered.arg(format!("--mount=/proc/{}/ns/mnt", holder.pid)).arg("--");
         entered.args(words);
         Ok(entered)
@@ -123,7 +132,7 @@ impl<'a> Node<'a> {
 
     /// A component's process as it was recorded, dead or alive.
     pub(crate) fn process(&self, component: &str) -> Result<Option<Process>> {
-        Process::recorded(&self.record(component))
+        Process::recorded(&self.layout.process(component))
     }
 
     /// Asks a component to end, and ends it if it does not within `grace`.
@@ -162,39 +171,31 @@ impl<'a> Node<'a> {
             self.running(component)?;
             return Err(Error::NotUp { reason: format!("{component} ended") });
         };
-        process.record(&self.record(component))?;
-        cgroup::adopt(&process)?;
+        process.record(&self.layout.process(component))?;
+        cgroup::adopt(self.layout.index, &process)?;
         Ok(process)
-    }
-
-    fn record(&self, component: &str) -> std::path::PathBuf {
-        self.layout.state.join("process").join(format!("{component}.json"))
     }
 }
 
-fn create_network() -> Result<()> {
-    let inside = |words: &[&str]| output(command(["ip", "-n", NAMESPACE]).args(words)).map(drop);
+fn create_network(layout: &Layout) -> Result<()> {
+    let index = layout.index;
+    let (namespace, link, node) = (index.namespace(), index.host_link(), index.node());
+    let inside = |words: &[&str]| output(command(["ip", "-n", &namespace]).args(words)).map(drop);
     let outside = |words: &[&str]| output(command(["ip"]).args(words)).map(drop);
-    let (host, node) = (format!("{HOST}/{LINK_PREFIX}"), format!("{NODE}/{LINK_PREFIX}"));
-    outside(&["netns", "add", NAMESPACE])?;
-    outside(&["link", "add", HOST_LINK, "type", "veth", "peer", "name", "eth0", "netns", NAMESPACE])?;
-    outside(&["address", "add", &host, "dev", HOST_LINK])?;
-    outside(&["link", "set", HOST_LINK, "up"])?;
-    inside(&["address", "add", &node, "dev", "eth0"])?;
+    let prefixed = |address: &str| format!("{address}/{LINK_PREFIX}");
+    // Fails if it is there: of two that make the same cluster at once, one goes no further.
+    outside(&["netns", "add", &namespace])?;
+    owner::record_network(layout)?;
+    outside(&["link", "add", &link, "type", "veth", "peer", "name", "eth0", "netns", &namespace])?;
+    outside(&["address", "add", &prefixed(&index.host()), "dev", &link])?;
+    outside(&["link", "set", &link, "up"])?;
+    inside(&["address", "add", &prefixed(&node), "dev", "eth0"])?;
     inside(&["link", "set", "eth0", "up"])?;
     inside(&["link", "set", "lo", "up"])?;
     inside(&["link", "add", "out0", "type", "bridge"])?;
     inside(&["link", "set", "out0", "up"])?;
     inside(&["route", "add", "default", "dev", "out0"])?;
     // The host reaches pods and Services; the routes vanish with the link.
-    outside(&["route", "add", PODS, "via", NODE])?;
-    outside(&["route", "add", SERVICES, "via", NODE])
-}
-
-/// Whether this kernel can translate addresses for Services; asks inside the node's network.
-pub(crate) fn check_iptables(node: &Node<'_>) -> Result<()> {
-    if succeeds(&mut node.enter(["iptables", "-t", "nat", "-S"])?) {
-        return Ok(());
-    }
-    Err(Error::KernelLacks { feature: "iptables nat table", needed_for: "kube-proxy" })
+    outside(&["route", "add", &index.pods(), "via", &node])?;
+    outside(&["route", "add", &index.services(), "via", &node])
 }

@@ -32,8 +32,9 @@ const NEEDED: [(&str, &str); 17] = [
 ];
 
 /// Programs that Debian 12 has too old or not at all: people install them themselves.
-const NEEDED_BY_HAND: [(&str, &str); 3] = [
+const NEEDED_BY_HAND: [(&str, &str); 4] = [
     ("go", "Go 1.25 or newer (https://go.dev/dl)"),
+    ("cargo", "Rust (https://rustup.rs)"),
     ("pip3", "pip for Python 3 (python3-pip)"),
     ("npm", "npm 9 or newer (npm)"),
 ];
@@ -49,10 +50,6 @@ pub(crate) fn require_root() -> Result<()> {
 
 /// Installs what is missing if this is Debian and we are root; says what is missing otherwise.
 pub(crate) fn install_missing(progress: &Progress) -> Result<()> {
-    let filesystems = fs::read_to_string("/proc/filesystems").unwrap_or_default();
-    if !filesystems.lines().any(|line| line.trim_end().ends_with("overlay")) {
-        return Err(Error::KernelLacks { feature: "overlay file system", needed_for: "containerd" });
-    }
     let by_hand: Vec<_> = NEEDED_BY_HAND.iter().filter(|(program, _)| !present(program)).collect();
     if !by_hand.is_empty() {
         return Err(missing(by_hand));

@@ -9,13 +9,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use crate::address::NODE;
 use crate::certificate::Authority;
 use crate::command::{command, output_of};
 use crate::error::AtPath;
 use crate::layout::write;
 use crate::node::Node;
-use crate::{Layout, Result, clock};
+use crate::{ClusterIndex, Layout, Result, clock};
 
 /// One of the two registries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,16 +40,16 @@ impl Registry {
     }
 
     /// `address:port` as the host reaches it.
-    pub fn address(self) -> String {
+    pub fn address(self, index: ClusterIndex) -> String {
         let port = self.host().rsplit_once(':').map_or("", |(_, port)| port);
-        format!("{NODE}:{port}")
+        format!("{}:{port}", index.node())
     }
 
     /// The base URL as the host reaches it.
-    pub fn url(self) -> String {
+    pub fn url(self, index: ClusterIndex) -> String {
         match self {
-            Self::Open => format!("http://{}", self.address()),
-            Self::Authenticated => format!("https://{}", self.address()),
+            Self::Open => format!("http://{}", self.address(index)),
+            Self::Authenticated => format!("https://{}", self.address(index)),
         }
     }
 
@@ -70,16 +69,17 @@ impl Registry {
     /// Starts it.
     pub(crate) fn start(self, layout: &Layout, node: &Node<'_>, authority: &Authority<'_>) -> Result<()> {
         let name = self.component();
-        let mut http = json!({"addr": self.address()});
+        let address = self.address(layout.index);
+        let mut http = json!({"addr": address});
         let mut auth = json!({});
         if self == Self::Authenticated {
-            authority.server(name, &[self.domain(), NODE])?;
+            authority.server(name, &[self.domain(), &layout.index.node()])?;
             let (certificate, key) = (layout.pki("registry-auth.crt"), layout.pki("registry-auth.key"));
-            http = json!({"addr": self.address(), "tls": {"certificate": certificate, "key": key}});
+            http = json!({"addr": address, "tls": {"certificate": certificate, "key": key}});
             let users = output_of(&mut command(["htpasswd", "-niB", Self::USER]), Self::PASSWORD.as_bytes())?;
             write(&layout.pki("htpasswd"), users)?;
             auth = json!({"htpasswd": {"realm": "breakwater", "path": layout.pki("htpasswd")}});
-            write(&auth_file(layout), self.credentials())?;
+            write(&auth_file(layout), self.credentials(layout.index))?;
             // skopeo wants a directory that holds nothing else.
             let ca = layout.pki("ca.crt");
             write(&layout.state.join("registry-ca/ca.crt"), fs::read(&ca).at(&ca)?)?;
@@ -101,9 +101,9 @@ impl Registry {
     }
 
     /// Waits until it accepts connections.
-    pub(crate) fn wait(self, node: &Node<'_>) -> Result<()> {
+    pub(crate) fn wait(self, index: ClusterIndex, node: &Node<'_>) -> Result<()> {
         let name = self.component();
-        let address = self.address();
+        let address = self.address(index);
         clock::wait(&format!("{name} answers"), Duration::from_secs(20), || {
             std::net::TcpStream::connect(&address).is_ok() || node.running(name).is_err()
         })?;
@@ -121,14 +121,14 @@ impl Registry {
             }
         };
         copy.arg(format!("oci:{}:image", image.display()));
-        copy.arg(format!("docker://{}/{name}", self.address()));
+        copy.arg(format!("docker://{}/{name}", self.address(layout.index)));
         copy
     }
 
     /// Credentials in the form of `~/.docker/config.json`, for both names of the registry.
-    fn credentials(self) -> String {
+    fn credentials(self, index: ClusterIndex) -> String {
         let auth = json!({"auth": STANDARD.encode(format!("{}:{}", Self::USER, Self::PASSWORD))});
-        json!({"auths": {self.host(): auth, self.address(): auth}}).to_string()
+        json!({"auths": {self.host(): auth, self.address(index): auth}}).to_string()
     }
 }
 

@@ -46,7 +46,7 @@ fn main() {
 }
 
 fn compare(pairs: usize, install: bool) {
-    let (layout, progress) = (Layout::from_environment(), Progress::new());
+    let (layout, progress) = (Layout::from_environment().expect("a valid environment"), Progress::new());
     let directory = layout.cache.join("peers");
     fs::create_dir_all(&directory).expect("a directory in the cache");
     if install {

@@ -5,12 +5,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use breakwater_e2e::{Cluster, Layout, Progress, Registry, Status, deploy, mirror, publication};
+use breakwater_e2e::{
+    Cluster, ClusterIndex, Layout, Progress, Registry, Status, deploy, mirror, publication,
+};
 use clap::{Parser, Subcommand, ValueEnum};
 
 /// A real Kubernetes cluster on this machine, in namespaces of its own.
 #[derive(Debug, Parser)]
 struct Arguments {
+    /// Which of the machine's clusters, 0 to 9: they run side by side.
+    #[arg(long, global = true, env = "BREAKWATER_CLUSTER_INDEX", default_value_t)]
+    index: ClusterIndex,
     #[command(subcommand)]
     command: Action,
 }
@@ -23,7 +28,7 @@ enum Action {
     Down,
     /// Print what a shell must know: eval "$(cluster env)".
     Env,
-    /// Say how the cluster is; exit code 0 only if it is up.
+    /// Report how the cluster is; exit code 0 only if it is up.
     Status,
     /// Print the directory that the advisory mirror serves.
     MirrorDir,
@@ -78,7 +83,7 @@ enum To {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().command) {
+    match run(Arguments::parse()) {
         Ok(code) => code,
         Err(error) => {
             writeln!(std::io::stderr(), "error: {error}").ok();
@@ -87,8 +92,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(action: Action) -> anyhow::Result<ExitCode> {
-    let cluster = Cluster::new(Layout::from_environment());
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments { index, command: action } = arguments;
+    let cluster = Cluster::new(Layout::of(index)?);
     let progress = Progress::new();
     let mut out = std::io::stdout();
     match action {

@@ -101,7 +101,7 @@ async fn credentials_and_certificates_open_a_private_registry_and_nothing_else_d
 
     let client = client().await;
     tokio::task::spawn_blocking(|| {
-        let cluster = Cluster::new(Layout::from_environment());
+        let cluster = Cluster::new(Layout::from_environment().expect("a valid environment"));
         let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("images/tiny-app");
         let built = cluster.images().build(&directory, &breakwater_e2e::Progress::new()).expect("it builds");
         cluster.images().push(&built, Registry::Authenticated, "e2e/private:1").expect("it can be pushed");

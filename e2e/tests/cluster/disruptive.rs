@@ -33,7 +33,9 @@ async fn crash(client: &Client, pod: Option<&str>) {
             list.items.into_iter().find_map(|pod| pod.metadata.name).expect("an operator pod is there")
         }
     };
-    let crash = move || Cluster::new(Layout::from_environment()).crash_pod(NAMESPACE, &name);
+    let crash = move || {
+        Cluster::new(Layout::from_environment().expect("a valid environment")).crash_pod(NAMESPACE, &name)
+    };
     let ended = tokio::task::spawn_blocking(crash).await.expect("no panic").expect("it can be ended");
     eprintln!("{ended} processes ended");
 }
@@ -43,7 +45,7 @@ async fn kept_index(client: &Client) -> Option<std::path::PathBuf> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
     let list = pods.list(&ListParams::default().labels(OPERATOR_PODS)).await.expect("pods can be listed");
     let uid = list.items.into_iter().find_map(|pod| pod.metadata.uid).expect("an operator pod is there");
-    let pids = move || Cluster::new(Layout::from_environment()).pod_pids(&uid);
+    let pids = move || Cluster::new(Layout::from_environment().expect("a valid environment")).pod_pids(&uid);
     let pids = tokio::task::spawn_blocking(pids).await.expect("no panic").expect("its processes can be seen");
     let kept =
         pids.iter().map(|pid| std::path::PathBuf::from(format!("/proc/{pid}/root/var/lib/breakwater")));
@@ -194,7 +196,7 @@ async fn one_odd_policy_keeps_nobody_from_being_judged() {
              \"spec\":{{\"rules\":{{\"image\":{{\"allowRootUser\":false}}}},\"postDeploy\":{{\"jobTemplate\":{template}}}}}}}"
         );
         let kubectl = |words: &'static [&'static str], input: String| async move {
-            let run = move || Cluster::new(Layout::from_environment()).kubectl().output_of(words.iter().copied(), &input);
+            let run = move || Cluster::new(Layout::from_environment().expect("a valid environment")).kubectl().output_of(words.iter().copied(), &input);
             tokio::task::spawn_blocking(run).await.expect("no panic")
         };
         kubectl(&["create", "-f", "-"], odd.clone()).await.expect("the API server takes it");

@@ -9,7 +9,12 @@ use super::support::product::breakwater;
 
 #[test]
 fn the_packages_that_are_linked_are_those_that_the_linker_was_given() {
-    let program = Layout::from_environment().bin().join("kubectl").canonicalize().expect("the cluster is up");
+    let program = Layout::from_environment()
+        .expect("a valid environment")
+        .bin()
+        .join("kubectl")
+        .canonicalize()
+        .expect("the cluster is up");
     let root = tempfile::tempdir().unwrap();
     std::fs::copy(program, root.path().join("kubernetes")).unwrap();
     let scan = Command::new(breakwater())

@@ -21,7 +21,7 @@ use super::support::{
 async fn push(namespace: &str, names: &'static [&'static str]) -> BTreeMap<String, String> {
     let namespace = namespace.to_owned();
     let push = move || {
-        let cluster = Cluster::new(Layout::from_environment());
+        let cluster = Cluster::new(Layout::from_environment().expect("a valid environment"));
         let place = tempfile::tempdir().expect("a directory");
         let mut digests = BTreeMap::new();
         for name in names {

@@ -101,7 +101,7 @@ async fn knowing_a_digest_is_not_having_the_image() {
 
     let client = client().await;
     let pushed = tokio::task::spawn_blocking(|| {
-        let cluster = Cluster::new(Layout::from_environment());
+        let cluster = Cluster::new(Layout::from_environment().expect("a valid environment"));
         let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("images/tiny-app");
         let built = cluster.images().build(&directory, &Progress::new()).expect("it builds");
         cluster.images().push(&built, Registry::Authenticated, "e2e/secret:1").expect("it can be pushed")

@@ -27,7 +27,7 @@ pub async fn image(name: &'static str) -> String {
         return reference.clone();
     }
     let reference = tokio::task::spawn_blocking(move || {
-        let cluster = Cluster::new(Layout::from_environment());
+        let cluster = Cluster::new(Layout::from_environment().expect("a valid environment"));
         let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("images").join(name);
         let built = cluster.images().build(&directory, &Progress::new()).expect("the image builds");
         cluster.images().push(&built, Registry::Open, &format!("e2e/{name}:1")).expect("it can be pushed");
