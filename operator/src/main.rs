@@ -110,7 +110,7 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let client = client().await?;
+    let client = connect().await?;
     let context = Context::new(client, &arguments.namespace, &arguments.instance, Config::default());
     let events = Events::new(context.clone());
     let (term, leadership) = Leadership::new(Clock);
@@ -145,7 +145,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         outcome
     });
     let idle = async { drop(idle.await) };
-    tasks.spawn("lease", lease::run_apart(context, term, idle, client()));
+    tasks.spawn("lease", lease::run_apart(context, term, idle, connect()));
 
     Ok(tasks.run(GRACE * 2).await?)
 }
@@ -196,7 +196,7 @@ impl Rooms {
 }
 
 /// A client that says who it is, and gives up on connections that went silent: longer than a watch lives, nothing is awaited.
-async fn client() -> anyhow::Result<kube::Client> {
+async fn connect() -> anyhow::Result<kube::Client> {
     let mut config = kube::Config::infer().await.context("finding the API server")?;
     let agent = concat!("breakwater-operator/", env!("CARGO_PKG_VERSION"));
     config.headers.push((axum::http::header::USER_AGENT, axum::http::HeaderValue::from_static(agent)));
