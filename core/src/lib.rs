@@ -17,6 +17,8 @@ pub mod scan;
 pub mod schedule;
 pub mod selector;
 pub mod severity;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod workload;
 
 pub use digest::Digest;

@@ -1,6 +1,6 @@
 //! Starts the operator's rooms and ends them in order.
 
-use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use breakwater_operator::{
@@ -19,7 +19,7 @@ use breakwater_operator::{
         nesting,
         runner::WATCH_TIMEOUT,
         shutdown::{self, GRACE, Tasks},
-        tls,
+        termination, tls,
     },
     mitigation::Mitigation,
     rescan,
@@ -54,28 +54,55 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
-        eprintln!("another TLS provider is installed already");
+    let message = Path::new(termination::MESSAGE_PATH);
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            if error.use_stderr() {
+                termination::record_failure(message, &error.to_string());
+            }
+            error.exit()
+        }
+    };
+    // Before there is a log that it can go to, a reason goes to standard error by itself.
+    if let Err(error) = log(&arguments.log) {
+        let reason = format!("{error:#}");
+        eprintln!("the operator ends: {reason}");
+        termination::record_failure(message, &reason);
         return ExitCode::FAILURE;
     }
-    let arguments = Arguments::parse();
+    termination::report_panics(message);
     match start(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            termination::record_stop(message);
+            ExitCode::SUCCESS
+        }
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "the operator ends");
+            termination::record_failure(message, &format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
-fn start(arguments: Arguments) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&arguments.log).context("--log")?;
+fn log(filter: &str) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(filter).with_context(|| {
+        format!(
+            "--log {filter:?} is not a filter: a level (info) or levels of modules (info,hyper=debug) are"
+        )
+    })?;
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
+    Ok(())
+}
+
+fn start(arguments: Arguments) -> anyhow::Result<()> {
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        anyhow::bail!("another TLS provider is installed already");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(run(arguments));
     // Whatever still runs writes nothing more: the lease is given back.
@@ -84,7 +111,7 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let client = client().await?;
+    let client = connect().await?;
     let context = Context::new(client, &arguments.namespace, &arguments.instance, Config::default());
     let events = Events::new(context.clone());
     let (term, leadership) = Leadership::new(Clock);
@@ -144,11 +171,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         outcome
     });
     let idle = async { drop(idle.await) };
-    tasks.spawn("lease", lease::run(context, term, idle));
+    tasks.spawn("lease", lease::run_apart(context, term, idle, connect()));
 
-    tasks.run(GRACE * 2).await?;
-    tracing::info!("ended as asked");
-    Ok(())
+    Ok(tasks.run(GRACE * 2).await?)
 }
 
 /// What is handed to the rooms that act.
@@ -208,7 +233,7 @@ impl Rooms {
 }
 
 /// A client that says who it is, and gives up on connections that went silent: longer than a watch lives, nothing is awaited.
-async fn client() -> anyhow::Result<kube::Client> {
+async fn connect() -> anyhow::Result<kube::Client> {
     let mut config = kube::Config::infer().await.context("finding the API server")?;
     let agent = concat!("breakwater-operator/", env!("CARGO_PKG_VERSION"));
     config.headers.push((axum::http::header::USER_AGENT, axum::http::HeaderValue::from_static(agent)));

@@ -12,9 +12,9 @@ pub struct Background {
     ended: Arc<watch::Sender<Option<&'static str>>>,
 }
 
-/// A background task ended, by a panic or otherwise, although nobody asked for it.
+/// A background task ended, by a panic or otherwise, before the process was asked to stop.
 #[derive(Debug, thiserror::Error)]
-#[error("{0} ended although nobody asked for it")]
+#[error("{0} ended before the process was asked to stop")]
 pub struct EndedUnasked(&'static str);
 
 impl Background {
@@ -71,7 +71,7 @@ mod tests {
         background.spawn("quiet", std::future::pending());
         background.spawn("loud", async { panic!("as planned") });
         let error = background.watch().await.unwrap_err();
-        assert_eq!(error.to_string(), "loud ended although nobody asked for it");
+        assert_eq!(error.to_string(), "loud ended before the process was asked to stop");
     }
 
     #[tokio::test]

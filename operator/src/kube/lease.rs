@@ -3,6 +3,9 @@
 //! One replica at a time leads. It knows by a deadline of its own, monotonic clock, counted from when a renewal was *sent*; others count
 //! the leader's time from when *they* saw the record change. Clocks of two machines are never compared. Every write carries the
 //! resourceVersion that was read, so two replicas cannot both win.
+//!
+//! The operator renews it on a thread, a runtime and connections of its own: judging a cluster may keep all threads of the other
+//! runtime busy for longer than a term, and a renewal needs less than a millisecond of a processor every five seconds.
 
 #[cfg(test)]
 mod tests;
@@ -12,7 +15,10 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::{Api, api::PostParams};
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{oneshot, watch},
+    time::timeout,
+};
 
 use super::events::micro_time;
 use crate::{clock::Clock, context::Context};
@@ -75,12 +81,22 @@ impl Leadership {
     }
 }
 
+/// Why this replica leads no more, or cannot.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
-    #[error("another replica took the lease")]
+    #[error("another replica took the lease {NAME}: this one stops acting, and follows after its restart")]
     Taken,
-    #[error("the lease could not be renewed in time")]
+    #[error(
+        "the lease {NAME} was not renewed within {} s, which another replica waits for: this one stops acting; the API server did not answer, or the process got no processor time",
+        DURATION.saturating_sub(MARGIN).as_secs()
+    )]
     Expired,
+    #[error("the lease's thread could not be started: {0}")]
+    Thread(#[from] std::io::Error),
+    #[error("the lease's client could not be made: {0:#}")]
+    Client(anyhow::Error),
+    #[error("the lease's thread panicked")]
+    Panicked,
 }
 
 /// What this process knows of the record.
@@ -169,6 +185,36 @@ pub async fn run(
             Err(error)
         }
     }
+}
+
+/// As [`run`], on a thread of its own with the connections of the client that `client` makes there.
+///
+/// Dropping the future leaves the thread to the end of the process: what holds a term then is bounded by its deadline.
+///
+/// # Errors
+/// As [`run`], and when the thread or the client cannot be made.
+pub async fn run_apart(
+    context: Context,
+    term: watch::Sender<Option<Term>>,
+    idle: impl Future<Output = ()> + Send + 'static,
+    client: impl Future<Output = anyhow::Result<kube::Client>> + Send + 'static,
+) -> Result<(), LeaseError> {
+    let (sender, outcome) = oneshot::channel();
+    std::thread::Builder::new().name("lease".into()).spawn(move || {
+        let outcome = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Into::into);
+        let outcome = outcome.and_then(|runtime| {
+            runtime.block_on(async {
+                let client = client.await.map_err(LeaseError::Client)?;
+                run(Context { client, ..context }, term, idle).await
+            })
+        });
+        if let Err(error) = &outcome {
+            // The other runtime may not get to it for a while.
+            tracing::error!(%error, "this replica no longer leads");
+        }
+        drop(sender.send(outcome));
+    })?;
+    outcome.await.unwrap_or(Err(LeaseError::Panicked))
 }
 
 struct Claim {

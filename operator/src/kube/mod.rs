@@ -12,4 +12,5 @@ pub mod metrics;
 pub mod nesting;
 pub mod runner;
 pub mod shutdown;
+pub mod termination;
 pub mod tls;

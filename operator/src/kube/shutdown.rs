@@ -14,7 +14,7 @@ pub const GRACE: Duration = Duration::from_millis(800);
 /// Why the tasks ended without being asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum Exit {
-    #[error("{task} ended although nobody asked for it")]
+    #[error("{task} ended before the process was asked to stop")]
     Ended { task: &'static str },
     #[error("{task} failed: {cause:#}")]
     Failed { task: &'static str, cause: anyhow::Error },
@@ -114,7 +114,7 @@ mod tests {
         tasks.spawn("steady", until(stop));
         tasks.spawn("flighty", async { anyhow::Ok(()) });
         let exit = tasks.run(GRACE).await.unwrap_err();
-        assert_eq!(exit.to_string(), "flighty ended although nobody asked for it");
+        assert_eq!(exit.to_string(), "flighty ended before the process was asked to stop");
     }
 
     #[tokio::test]

@@ -1,114 +1,36 @@
-//! The lease at the HTTP seam, in paused time: one server, several replicas, outages and lost answers.
+//! The lease on the fake API server, in paused time: several replicas, outages, lost, late and repeated answers.
 
-use std::{
-    convert::Infallible,
-    sync::{Arc, Mutex},
-};
-
-use axum::http::{Method, Request, Response, StatusCode};
-use kube::client::Body;
-use serde_json::{Value, json};
+use breakwater_testing::{Effect, FakeApi, Fault, Verb};
+use serde_json::json;
 use tokio::{task::JoinHandle, time::sleep};
 
 use super::*;
 use crate::config::Config;
 
-/// An API server that knows one Lease, with optimistic locking.
-#[derive(Clone, Default)]
-struct Server(Arc<Mutex<State>>);
+const NAMESPACE: &str = "breakwater-system";
 
-#[derive(Default)]
-struct State {
-    lease: Option<Value>,
-    version: u64,
-    writes: usize,
-    /// Nothing is answered to these replicas, forever.
-    cut_off: Vec<&'static str>,
-    /// The next write takes effect, but its answer is lost.
-    loses_answer: bool,
+/// A write by another replica.
+fn put(api: &FakeApi, holder: &str, transitions: i64) {
+    api.put(json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+        "metadata": {"name": NAME, "namespace": NAMESPACE},
+        "spec": {"holderIdentity": holder, "leaseTransitions": transitions, "leaseDurationSeconds": 15}}));
 }
 
-impl Server {
-    fn held_by(holder: &str, transitions: i64) -> Self {
-        let server = Self::default();
-        server.put(holder, transitions);
-        server
-    }
-
-    /// A write by somebody else.
-    fn put(&self, holder: &str, transitions: i64) {
-        let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": NAME},
-            "spec": {"holderIdentity": holder, "leaseTransitions": transitions, "leaseDurationSeconds": 15}});
-        self.0.lock().unwrap().store(lease);
-    }
-
-    fn spec(&self) -> Value {
-        self.0.lock().unwrap().lease.as_ref().unwrap()["spec"].clone()
-    }
-
-    async fn answer(self, replica: &'static str, method: Method, body: Value) -> Response<Body> {
-        if self.0.lock().unwrap().cut_off.contains(&replica) {
-            std::future::pending::<()>().await;
-        }
-        let mut state = self.0.lock().unwrap();
-        let version = state.lease.as_ref().map(|lease| lease["metadata"]["resourceVersion"].clone());
-        let answer = match (method.as_str(), version) {
-            ("GET", Some(_)) => (StatusCode::OK, state.lease.clone().unwrap()),
-            ("POST", None) => (StatusCode::CREATED, state.store(body)),
-            ("PUT", Some(version)) if version == body["metadata"]["resourceVersion"] => {
-                (StatusCode::OK, state.store(body))
-            }
-            ("POST" | "PUT", Some(_)) => failure(StatusCode::CONFLICT, "Conflict"),
-            _ => failure(StatusCode::NOT_FOUND, "NotFound"),
-        };
-        let lost = answer.0.is_success() && method == Method::PUT && std::mem::take(&mut state.loses_answer);
-        let (status, body) =
-            if lost { failure(StatusCode::INTERNAL_SERVER_ERROR, "InternalError") } else { answer };
-        Response::builder().status(status).body(Body::from(serde_json::to_vec(&body).unwrap())).unwrap()
-    }
-
-    fn replica(&self, name: &'static str) -> Replica {
-        let server = self.clone();
-        let service = tower::service_fn(move |request: Request<Body>| {
-            let server = server.clone();
-            async move {
-                let (parts, body) = request.into_parts();
-                let body = body.collect_bytes().await.unwrap_or_default();
-                let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-                Ok::<_, Infallible>(server.answer(name, parts.method, body).await)
-            }
-        });
-        let context = Context::new(
-            kube::Client::new(service, "breakwater-system"),
-            "breakwater-system",
-            name,
-            Config::default(),
-        );
-        let (term, leadership) = Leadership::new(context.clock);
-        let task = tokio::spawn(run(context.clone(), term, std::future::ready(())));
-        Replica { context, leadership, task }
-    }
-}
-
-impl State {
-    fn store(&mut self, mut lease: Value) -> Value {
-        self.version += 1;
-        self.writes += 1;
-        lease["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        self.lease = Some(lease.clone());
-        lease
-    }
-}
-
-fn failure(status: StatusCode, reason: &str) -> (StatusCode, Value) {
-    let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "message": reason, "code": status.as_u16()});
-    (status, body)
+fn spec(api: &FakeApi) -> LeaseSpec {
+    api.get::<Lease>(NAMESPACE, NAME).and_then(|lease| lease.spec).unwrap()
 }
 
 struct Replica {
     context: Context,
     leadership: Leadership,
     task: JoinHandle<Result<(), LeaseError>>,
+}
+
+fn replica(api: &FakeApi, name: &str) -> Replica {
+    let context = Context::new(api.client_as(name), NAMESPACE, name, Config::default());
+    let (term, leadership) = Leadership::new(context.clock);
+    let task = tokio::spawn(run(context.clone(), term, std::future::ready(())));
+    Replica { context, leadership, task }
 }
 
 impl Replica {
@@ -147,19 +69,20 @@ fn a_follower_waits_for_others_only_and_only_so_long() {
 
 #[tokio::test(start_paused = true)]
 async fn a_leader_renews_and_writes_nothing_else() {
-    let server = Server::default();
-    let replica = server.replica("a");
+    let api = FakeApi::new();
+    let replica = replica(&api, "a");
     assert_eq!(replica.leads_after().await, 0);
     sleep(Duration::from_secs(61)).await;
     assert!(replica.leadership.is_current());
     assert_eq!(replica.leadership.epoch(), 1);
-    assert_eq!(server.0.lock().unwrap().writes, 1 + 12, "one write to take it, then one each five seconds");
+    assert_eq!(api.writes().len(), 1 + 12, "one write to take it, then one each five seconds");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_leader_is_followed_after_its_term_and_within_twenty_seconds() {
-    let server = Server::held_by("dead", 4);
-    let replica = server.replica("b");
+    let api = FakeApi::new();
+    put(&api, "dead", 4);
+    let replica = replica(&api, "b");
     let after = replica.leads_after().await;
     assert!((15..20).contains(&after), "{after}");
     assert_eq!(replica.leadership.epoch(), 5);
@@ -167,12 +90,12 @@ async fn a_silent_leader_is_followed_after_its_term_and_within_twenty_seconds() 
 
 #[tokio::test(start_paused = true)]
 async fn a_leader_that_is_cut_off_stops_before_another_starts() {
-    let server = Server::default();
-    let first = server.replica("a");
+    let api = FakeApi::new();
+    let first = replica(&api, "a");
     first.leadership.acquired().await;
-    let second = server.replica("b");
+    let second = replica(&api, "b");
     sleep(Duration::from_secs(12)).await;
-    server.0.lock().unwrap().cut_off.push("a");
+    api.fault(Fault::on_any("").from("a").always(), Effect::HangBeforeEffect);
     let mut both = false;
     while !second.leadership.is_current() {
         sleep(Duration::from_millis(100)).await;
@@ -186,37 +109,35 @@ async fn a_leader_that_is_cut_off_stops_before_another_starts() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_hands_over_within_two_seconds() {
-    let server = Server::default();
-    let first = server.replica("a");
+    let api = FakeApi::new();
+    let first = replica(&api, "a");
     first.leadership.acquired().await;
-    let second = server.replica("b");
+    let second = replica(&api, "b");
     sleep(Duration::from_secs(7)).await;
     assert!(!second.leadership.is_current());
     first.context.stop.cancel();
     assert!(second.leads_after().await < 2);
     assert!(first.task.await.unwrap().is_ok() && !first.leadership.is_current());
-    assert_eq!(
-        (server.spec()["holderIdentity"].clone(), server.spec()["leaseTransitions"].clone()),
-        (json!("b"), json!(2))
-    );
+    let spec = spec(&api);
+    assert_eq!((spec.holder_identity.as_deref(), spec.lease_transitions), (Some("b"), Some(2)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_that_somebody_else_wrote_is_lost_at_once() {
-    let server = Server::default();
-    let replica = server.replica("a");
+async fn a_lease_that_another_wrote_is_lost_at_once() {
+    let api = FakeApi::new();
+    let replica = replica(&api, "a");
     replica.leadership.acquired().await;
-    server.put("thief", 9);
+    put(&api, "thief", 9);
     assert!(matches!(replica.task.await.unwrap(), Err(LeaseError::Taken)));
     assert!(!replica.leadership.is_current());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_renewal_whose_answer_was_lost_is_recognised() {
-    let server = Server::default();
-    let replica = server.replica("a");
+    let api = FakeApi::new();
+    let replica = replica(&api, "a");
     replica.leadership.acquired().await;
-    server.0.lock().unwrap().loses_answer = true;
+    api.fault(Fault::on(Verb::Update, "leases"), Effect::AnswerAfterEffect(500));
     sleep(Duration::from_secs(60)).await;
     assert!(replica.leadership.is_current());
     assert_eq!(replica.leadership.epoch(), 1);
@@ -224,17 +145,87 @@ async fn a_renewal_whose_answer_was_lost_is_recognised() {
 
 #[tokio::test(start_paused = true)]
 async fn a_restarted_container_takes_its_own_lease_with_a_new_epoch() {
-    let server = Server::held_by("a", 3);
-    let replica = server.replica("a");
+    let api = FakeApi::new();
+    put(&api, "a", 3);
+    let replica = replica(&api, "a");
     assert_eq!(replica.leads_after().await, 0);
     assert_eq!(replica.leadership.epoch(), 4);
 }
 
 #[tokio::test(start_paused = true)]
 async fn of_two_that_start_together_one_leads() {
-    let server = Server::default();
-    let replicas = [server.replica("a"), server.replica("b")];
+    let api = FakeApi::new();
+    let replicas = [replica(&api, "a"), replica(&api, "b")];
     sleep(Duration::from_secs(30)).await;
     let leading = replicas.iter().filter(|replica| replica.leadership.is_current()).count();
     assert_eq!(leading, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_arrives_after_the_term_takes_nothing_back() {
+    let api = FakeApi::new();
+    let first = replica(&api, "a");
+    first.leadership.acquired().await;
+    let second = replica(&api, "b");
+    // The first renewal is held up on its way, and the replica is cut off after that.
+    api.fault(Fault::on(Verb::Update, "leases").from("a"), Effect::HangLate);
+    api.fault(Fault::on_any("").from("a").nth(2).always(), Effect::HangBeforeEffect);
+    assert!(matches!(first.task.await.unwrap(), Err(LeaseError::Expired)));
+    second.leadership.acquired().await;
+    assert_eq!(api.deliver_next(), Some(409));
+    sleep(Duration::from_secs(60)).await;
+    assert!(second.leadership.is_current());
+    assert_eq!(spec(&api).holder_identity.as_deref(), Some("b"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_arrives_twice_changes_nothing() {
+    let api = FakeApi::new();
+    let replica = replica(&api, "a");
+    replica.leadership.acquired().await;
+    api.fault(Fault::on(Verb::Update, "leases"), Effect::Duplicated);
+    sleep(Duration::from_secs(7)).await;
+    assert_eq!(api.deliver_next(), Some(409));
+    sleep(Duration::from_secs(60)).await;
+    assert!(replica.leadership.is_current());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overloaded_server_is_asked_again_within_the_term() {
+    let api = FakeApi::new();
+    let replica = replica(&api, "a");
+    replica.leadership.acquired().await;
+    api.fault(Fault::on(Verb::Update, "leases").times(3), Effect::Answer(429));
+    sleep(Duration::from_secs(60)).await;
+    assert!(replica.leadership.is_current());
+}
+
+/// The runtime of this test has one thread, which never yields: no task of it runs.
+#[test]
+fn a_runtime_that_is_kept_busy_does_not_keep_the_lease_from_being_taken_and_given_back() {
+    let api = FakeApi::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let context = Context::new(api.client(), NAMESPACE, "a", Config::default());
+        let (term, leadership) = Leadership::new(context.clock);
+        let server = api.clone();
+        let client = async move { Ok(server.client()) };
+        let lease = run_apart(context.clone(), term, std::future::ready(()), client);
+        let lease = tokio::spawn(lease);
+        tokio::task::yield_now().await;
+        let wait_for = |is_met: &dyn Fn() -> bool| {
+            for _ in 0..1_000 {
+                if is_met() {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            panic!("waited for ten seconds");
+        };
+        wait_for(&|| leadership.is_current());
+        context.stop.cancel();
+        wait_for(&|| spec(&api).holder_identity.as_deref() == Some(""));
+        assert!(!leadership.is_current());
+        assert!(lease.await.unwrap().is_ok());
+    });
 }
