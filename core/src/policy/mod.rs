@@ -5,6 +5,7 @@
 mod checks;
 mod evaluate;
 mod exception;
+mod known_rules;
 mod verdict;
 
 #[cfg(test)]
@@ -14,6 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 pub use evaluate::{ImageUnderTest, Subject, evaluate};
 pub use exception::Exception;
+pub use known_rules::{closest_rule, is_rule_or_check, known_rules};
 pub use verdict::{Check, Compliance, Effect, Verdict};
 
 use crate::{

@@ -59,13 +59,6 @@ pub(super) struct Judged {
     pub(super) verdict: Verdict,
 }
 
-impl Judged {
-    /// Whether nothing of it runs: what is not known of it makes no policy Unknown.
-    pub(super) fn is_idle(&self) -> bool {
-        self.workload.running.is_empty() && self.workload.running_pods == 0
-    }
-}
-
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Totals {
     pub(super) matched: u32,
