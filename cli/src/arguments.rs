@@ -39,7 +39,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Db(Db),
     /// Say why a workload is judged as it is, and what would happen next
-    Explain(OnWorkload),
+    Explain(Explain),
     /// Take back what Breakwater did to a workload
     Undo(Undo),
     /// Print the version
@@ -162,6 +162,18 @@ pub(crate) struct OnWorkload {
     /// The context of the kubeconfig
     #[arg(long)]
     pub(crate) context: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    pub(crate) on: OnWorkload,
+    /// The namespace that the operator runs in
+    #[arg(long, value_name = "NAMESPACE", default_value = "breakwater-system")]
+    pub(crate) operator_namespace: String,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub(crate) output: Output,
 }
 
 #[derive(Debug, Args)]

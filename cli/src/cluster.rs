@@ -11,7 +11,13 @@ pub(crate) use explain::explain;
 pub(crate) use undo::undo;
 pub(crate) use workload_name::WorkloadName;
 
+mod containers;
 mod explain;
+mod explanation;
+mod judgement;
+mod owner;
+mod scans;
+mod text;
 mod undo;
 mod workload_name;
 
@@ -40,6 +46,11 @@ impl Target {
         Ok(Self { client: Client::try_from(config)?, kind, namespace, name })
     }
 
+    /// Another object of the same namespace.
+    fn at(&self, kind: WorkloadKind, name: String) -> Self {
+        Self { client: self.client.clone(), kind, namespace: self.namespace.clone(), name }
+    }
+
     /// As statuses name it.
     fn reference(&self) -> String {
         format!("{}/{}/{}", self.kind.as_str(), self.namespace, self.name)
@@ -53,11 +64,12 @@ impl Target {
     }
 
     async fn get(&self) -> anyhow::Result<DynamicObject> {
-        self.api().get(&self.name).await.map_err(|error| match error {
-            kube::Error::Api(status) if status.code == 404 => {
-                anyhow::anyhow!("there is no {}; is -n the right namespace?", self.reference())
-            }
-            other => anyhow::Error::from(other).context(format!("cannot read {}", self.reference())),
-        })
+        let missing = || anyhow::anyhow!("{} does not exist; is -n the right namespace?", self.reference());
+        self.find().await?.ok_or_else(missing)
+    }
+
+    /// Nothing if it does not exist.
+    async fn find(&self) -> anyhow::Result<Option<DynamicObject>> {
+        self.api().get_opt(&self.name).await.with_context(|| format!("cannot read {}", self.reference()))
     }
 }

@@ -8,12 +8,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     AffectedPackage, Digest, Finding, Inventory, Platform, Severity, SeveritySource,
+    history::ImageHistory,
     inventory::{self, ImageConfig, SCHEMA_VERSION, ScannerIdentity},
-    ledger::ImageHistory,
     mitigation::{ActionKind, Mode, Remediation, Restore, Trigger, When},
     policy::{
-        Check, Compliance, Effect, Grace, ImageFacts, ImageRules, Matched, MaxFindings, NamespaceScope,
-        Policy, PolicyId, Rules, ScannedImage, Scanning, Selector, Verdict, VulnerabilityRule,
+        Catalogues, Check, Compliance, Effect, Grace, ImageFacts, ImageRules, Matched, MaxFindings,
+        NamespaceScope, Policy, PolicyId, Rules, ScannedImage, Scanning, Selector, Verdict,
+        VulnerabilityRule,
     },
     selector::LabelSelector,
     workload::{Container, ContainerKind, ImageIdentity, RunningImage, Workload, WorkloadKind, WorkloadRef},
@@ -286,6 +287,8 @@ pub fn verdict() -> VerdictBuilder {
         fixable_critical: 0,
         known_exploited: 0,
         changes_at: None,
+        advisories_at: None,
+        in_grace: Default::default(),
     })
 }
 
@@ -442,7 +445,7 @@ pub fn scanned_image(reference: &str, findings: Vec<Finding>) -> ScannedImage {
         setuid_files: 0,
         unanalysed: 0,
         findings,
-        matched: Some(Matched { revision: 1, at: at(0) }),
+        matched: Some(Matched { revision: 1, at: at(0), carries: Catalogues::ALL }),
         history: ImageHistory { since: Some(at(0)), ..ImageHistory::default() },
     }
 }

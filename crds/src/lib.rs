@@ -20,6 +20,7 @@ pub mod scanjob;
 mod schema;
 pub mod selector;
 pub mod severities;
+mod support;
 mod time;
 pub mod validation;
 

@@ -81,8 +81,14 @@ pub mod conditions {
 
     /// ImagePolicy: every selected workload keeps the rules. Never part of readiness.
     pub const COMPLIANT: &str = "Compliant";
-    /// ImagePolicy: violations are acted upon (admission or mitigation enforces).
+    /// ImagePolicy: admission refuses what breaks a rule, as was last proven. Unknown until something proves it.
     pub const ENFORCING: &str = "Enforcing";
+    /// ImagePolicy: workloads that break a rule are acted upon: all three opt-ins are given and nothing stops it.
+    pub const REMEDIATING: &str = "Remediating";
+    /// The spec has fields that this version does not carry out; the message lists their paths. Absent when it has none.
+    pub const UNSUPPORTED: &str = "Unsupported";
+    /// ImagePolicy: the report store takes no more inventories of the selected namespaces. Only while true.
+    pub const STORE_FULL: &str = "StoreFull";
     /// ImagePolicy: the advisory index is older than the bound, or absent.
     pub const DATABASE_STALE: &str = "DatabaseStale";
     /// ImagePolicy: every configured registry answers.
@@ -129,6 +135,18 @@ pub mod reasons {
     pub const CONTAINED: &str = "Contained";
     /// Not everything is known: nothing is concluded.
     pub const UNKNOWN: &str = "Unknown";
+    /// The workloads are being looked at after the object's last change.
+    pub const JUDGING: &str = "Judging";
+    /// The policy demands nothing.
+    pub const NO_RULES: &str = "NoRules";
+    /// The policy has a rule that this version does not evaluate.
+    pub const NOT_EVALUATED: &str = "NotEvaluated";
+    /// Admission has not proven that it refuses anything.
+    pub const NOT_PROVEN: &str = "NotProven";
+    /// Paths of the spec have no effect in this version.
+    pub const FIELDS_NOT_CARRIED_OUT: &str = "FieldsNotCarriedOut";
+    /// An exception was over when it was written, or has ended since.
+    pub const EXCEPTION_EXPIRED: &str = "ExceptionExpired";
     /// No sensor reports.
     pub const NO_SENSOR: &str = "NoSensor";
 }

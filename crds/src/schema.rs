@@ -37,6 +37,31 @@ pub(crate) const LABEL_VALUE: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0
 /// A PEM public key.
 pub(crate) const PUBLIC_KEY: &str =
     "^-----BEGIN PUBLIC KEY-----\\n[A-Za-z0-9+/=\\n]+-----END PUBLIC KEY-----\\n?$";
+/// Globs over names of packages, workloads, tags, variables.
+pub(crate) const TEXT_WITHOUT_SPACES: &str = "^[^ \\t\\r\\n]+$";
+/// The reason of an exception.
+pub(crate) const NOT_BLANK: &str = "[^ \\t\\r\\n]";
+/// SPDX ids.
+pub(crate) const LICENSE: &str = "^[A-Za-z0-9][A-Za-z0-9.+-]*$";
+/// One CamelCase word of a status.
+pub(crate) const WORD: &str = "^[A-Za-z][A-Za-z0-9]*$";
+/// A repository without host and tag.
+pub(crate) const REPOSITORY: &str = "^[a-z0-9]+([._/-]+[a-z0-9]+)*$";
+/// An IANA time zone.
+pub(crate) const TIME_ZONE: &str = "^[A-Za-z][A-Za-z0-9_+/-]*$";
+/// The issuer of an identity.
+pub(crate) const HTTPS_URL: &str = "^https://[^ \\t\\r\\n]+$";
+/// An image reference, roughly.
+pub(crate) const IMAGE: &str = "^[A-Za-z0-9][^ \\t\\r\\n]*$";
+/// The SHA-256 of a file.
+pub(crate) const SHA256: &str = "^[0-9a-f]{64}$";
+/// A network in CIDR notation, roughly.
+pub(crate) const NETWORK: &str = "^[0-9a-fA-F:.]+/[0-9]{1,3}$";
+/// A DNS name, or all names below one.
+pub(crate) const DNS_NAME: &str =
+    "^([*][.])?[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?([.][a-z0-9_]([-a-z0-9_]*[a-z0-9_])?)*$";
+const CONDITION_TYPE: &str = "^[A-Z][A-Za-z0-9]*$";
+const CONDITION_REASON: &str = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$";
 /// A container image file path or a glob over such paths.
 pub(crate) const PATH_GLOB: &str = "^[/*][^ \\t\\r\\n]*$";
 
@@ -73,7 +98,7 @@ pub(crate) fn image_globs(_: &mut SchemaGenerator) -> Schema {
 }
 
 pub(crate) fn globs(_: &mut SchemaGenerator) -> Schema {
-    set(text("^[^ \\t\\r\\n]+$", 253), 64)
+    set(text(TEXT_WITHOUT_SPACES, 253), 64)
 }
 
 pub(crate) fn path_globs(_: &mut SchemaGenerator) -> Schema {
@@ -159,7 +184,7 @@ pub(crate) fn foreign_object(_: &mut SchemaGenerator) -> Schema {
 
 /// One CamelCase word.
 pub(crate) fn word(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "string", "maxLength": 64, "pattern": "^[A-Za-z][A-Za-z0-9]*$"})
+    json_schema!({"type": "string", "maxLength": 64, "pattern": WORD})
 }
 
 /// Kinds of top owners.
@@ -186,7 +211,7 @@ pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
             "properties": {
                 "type": {
                     "description": "What is true or not, in CamelCase.",
-                    "type": "string", "maxLength": 64, "pattern": "^[A-Z][A-Za-z0-9]*$",
+                    "type": "string", "maxLength": 64, "pattern": CONDITION_TYPE,
                 },
                 "status": {
                     "description": "True, False or Unknown.",
@@ -202,7 +227,7 @@ pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
                 },
                 "reason": {
                     "description": "Why, as one CamelCase word that programs may rely on.",
-                    "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
+                    "type": "string", "minLength": 1, "maxLength": 64, "pattern": CONDITION_REASON,
                 },
                 "message": {
                     "description": "Why, for people, with what to do about it.",
@@ -230,7 +255,7 @@ pub(crate) fn software_sets(_: &mut SchemaGenerator) -> Schema {
 
 /// SPDX licence ids.
 pub(crate) fn licenses(_: &mut SchemaGenerator) -> Schema {
-    set(text("^[A-Za-z0-9][A-Za-z0-9.+-]*$", 64), 256)
+    set(text(LICENSE, 64), 256)
 }
 
 pub(crate) fn path_glob(_: &mut SchemaGenerator) -> Schema {
@@ -239,4 +264,43 @@ pub(crate) fn path_glob(_: &mut SchemaGenerator) -> Schema {
 
 pub(crate) fn workload_api_version(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "enum": ["apps/v1", "batch/v1", "v1"]})
+}
+
+/// What a field without an example is said to need. No field of the three kinds is.
+pub(crate) const NO_EXAMPLE: &str = "another form";
+
+/// Returns what a pattern accepts, in words and with an example: messages show this instead of the regular expression.
+pub(crate) fn example_of(pattern: &str) -> &'static str {
+    match pattern {
+        DURATION => "a duration of hours, minutes and seconds, for example 168h or 1h30m",
+        TIME => "a time as RFC 3339 with time zone, for example 2027-01-31T00:00:00Z",
+        DNS_LABEL => "lower-case letters, digits and '-', for example my-name",
+        DNS_SUBDOMAIN => "lower-case letters, digits, '-' and '.', for example my-name",
+        IMAGE_GLOB => "a glob over image names with registry, for example registry.example.com/team/**",
+        VULNERABILITY_ID => "a vulnerability id, for example CVE-2024-3094 or GHSA-xxxx-xxxx-xxxx",
+        RULE_ID => "a check id or a rule path, for example BW-VUL-001 or vulnerabilities.max",
+        PLATFORM => "a platform, for example linux/amd64 or linux/arm/v7",
+        CAPABILITY => "a Linux capability without CAP_, for example NET_BIND_SERVICE",
+        REGISTRY_URL => {
+            "the address of a registry without path and user, for example https://registry.example.com"
+        }
+        CVSS => "a CVSS score as a string, 0.0 to 10.0, for example \"8.9\"",
+        LABEL_KEY => "a label key, for example example.com/owner",
+        LABEL_VALUE => "a label value: at most 63 letters, digits, '-', '_' and '.', for example team-a",
+        PUBLIC_KEY => "a PEM public key that begins with -----BEGIN PUBLIC KEY-----",
+        PATH_GLOB => "an absolute path or a glob over such paths, for example /opt/app/**",
+        TEXT_WITHOUT_SPACES => "text without spaces, for example batch-*",
+        NOT_BLANK => "text that is not blank",
+        LICENSE => "an SPDX licence id, for example MIT or AGPL-3.0-only",
+        WORD => "one CamelCase word",
+        REPOSITORY => "a repository without host and tag, for example team/app",
+        TIME_ZONE => "an IANA time zone, for example Europe/Berlin",
+        HTTPS_URL => "an address that begins with https://",
+        IMAGE => "an image, for example registry.example.com/team/app:1.2",
+        SHA256 => "64 hexadecimal digits in lower case",
+        NETWORK => "a network as address/prefix, for example 10.0.0.0/8",
+        DNS_NAME => "a DNS name, for example db.example.com or *.example.com",
+        CONDITION_TYPE | CONDITION_REASON => "one CamelCase word, for example Ready",
+        _ => NO_EXAMPLE,
+    }
 }

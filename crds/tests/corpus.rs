@@ -83,6 +83,62 @@ fn examples_pass() {
     }
 }
 
+/// An example that asks for what this version does not do would teach that it does. Baselines need a sensor, and their status says so.
+#[test]
+fn examples_use_nothing_that_is_not_carried_out() {
+    for (path, _, object) in objects(Path::new("../examples")) {
+        if object["kind"] == "ImagePolicy" {
+            let policy = validation::read::<ImagePolicy>(&object).unwrap();
+            assert_eq!(policy.spec.unsupported(), [""; 0], "{}", path.display());
+        }
+    }
+}
+
+/// The hold that example 3 writes is one that the operator takes.
+#[test]
+fn the_hold_of_the_example_is_valid() {
+    let example = include_str!("../../examples/03-enforce-with-grace.yaml");
+    let hold =
+        example.split("breakwater.dev/hold-until=").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    assert!(hold.contains("$(date -u -d '+24 hours' +%Y-%m-%dT%H:%M:%SZ)"), "{hold}");
+    let (_, reason) = hold.split_once("; ").unwrap();
+    let now = "2027-01-01T00:00:00Z".parse().unwrap();
+    let written = format!("2027-01-02T00:00:00Z; {reason}");
+    assert!(breakwater_core::mitigation::Hold::parse(&written, now).unwrap().is_some());
+}
+
+/// What the shipped admission policy refuses on the write is what the operator would not take, but for the length: CEL has no clock.
+#[test]
+fn holds_are_refused_on_the_write_as_they_are_by_the_operator() {
+    use breakwater_core::mitigation::{Hold, InvalidHold};
+    let file = include_str!("../../config/admission/annotations.yaml");
+    let policies: Vec<Value> = serde_saphyr::from_multiple(file).unwrap();
+    let validations = policies[0]["spec"]["validations"].as_array().unwrap();
+    let form =
+        validations.iter().find_map(|one| one["expression"].as_str()?.split_once(".matches( '")).unwrap();
+    let form = regex::Regex::new(form.1.strip_suffix("')").unwrap()).unwrap();
+    let now = "2026-12-01T00:00:00Z".parse().unwrap();
+    for (hold, is_well_formed) in [
+        ("2026-12-01T12:00:00Z; fix in review", true),
+        ("2026-12-01T19:32:22+01:00; fix in review", true),
+        ("2026-12-01T19:32:22.5Z;x", true),
+        ("2026-12-30T12:00:00Z; five days", true),
+        ("24h; fix in review", false),
+        ("2026-12-01T19:32:22Z", false),
+        ("2026-12-01T19:32:22Z; ", false),
+        ("2026-12-01; fix in review", false),
+        ("2026-12-01T19:32:22; no zone", false),
+        ("2026-13-01T19:32:22Z; month", false),
+        ("tomorrow; x", false),
+        ("", false),
+    ] {
+        assert_eq!(form.is_match(hold), is_well_formed, "{hold}");
+        let parsed = Hold::parse(hold, now);
+        let refused = matches!(parsed, Err(InvalidHold::Malformed | InvalidHold::NoReason));
+        assert_eq!(!refused, is_well_formed, "{hold}: {parsed:?}");
+    }
+}
+
 #[test]
 fn bad_objects_are_refused_by_the_field_that_is_wrong() {
     let corpus: Vec<_> = ["bad", "bad-controller"].into_iter().flat_map(corpus).collect();

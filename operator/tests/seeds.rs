@@ -23,7 +23,7 @@ use breakwater_operator::{
     intake::{Ended, Offered, OfferedManifest, Refusal, listing, offer, outcome, posted, record},
     kube::nesting::Cutter,
     mitigation::{breaker, records},
-    store::{Resolution, Collection},
+    store::{Collection, Resolution},
 };
 use bytes::Bytes;
 use chrono::DateTime;

@@ -276,7 +276,9 @@ async fn faults_come_before_after_late_and_twice() {
     maps.get("b").await.unwrap();
     api.fault(Fault::on(Verb::Get, ""), Effect::UnreadableBody);
     assert!(matches!(maps.get("b").await, Err(kube::Error::SerdeError(_))));
-    api.before(Fault::on(Verb::Get, "configmaps/b"), |api| drop(api.remove::<ConfigMap>("shop", "b")));
+    api.before(Fault::on(Verb::Get, "configmaps/b"), |api| {
+        let _ = api.remove::<ConfigMap>("shop", "b");
+    });
     assert_eq!(code(maps.get("b").await), 404);
     assert_eq!(api.writes().len(), 4);
 }

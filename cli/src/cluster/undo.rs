@@ -1,4 +1,4 @@
-//! `breakwater undo`: asks, by annotation, for the end of what was done; the operator does it. The annotation names the very latch,
+//! `breakwater undo`: asks, by annotation, for the end of a mitigation; the operator does it. The annotation names the very mitigation,
 //! so that an old one that comes back with a rollback undoes nothing.
 
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::terminal::ProgressLine;
 /// How often the workload is looked at while waiting.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// What the workload carries for people.
+/// The copy of the mitigation record that the workload carries.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct LatchCopy {
@@ -34,10 +34,10 @@ pub(crate) async fn undo(arguments: &Undo) -> anyhow::Result<()> {
     let target = Target::connect(&arguments.on).await?;
     let workload = target.get().await?;
     let Some(copy) = workload.annotations().get(annotations::MITIGATION) else {
-        bail!("Breakwater holds nothing of {}: there is nothing to undo", target.reference());
+        bail!("no mitigation of {} is in effect: nothing to undo", target.reference());
     };
     let latch: LatchCopy = serde_json::from_str(copy).with_context(|| {
-        format!("the annotation {} of {} is damaged", annotations::MITIGATION, target.reference())
+        format!("the annotation {} of {} cannot be read", annotations::MITIGATION, target.reference())
     })?;
     let patch = json!({"metadata": {"annotations": {annotations::UNDO: latch.nonce}}});
     let annotated = target.api().patch(&target.name, &PatchParams::default(), &Patch::Merge(&patch)).await;
@@ -47,7 +47,7 @@ pub(crate) async fn undo(arguments: &Undo) -> anyhow::Result<()> {
         }
         other => anyhow::Error::from(other).context(format!("cannot annotate {}", target.reference())),
     })?;
-    println!("asked to undo {} on {}", line(&latch.action, 40), target.reference());
+    println!("undo of {} on {} is requested", line(&latch.action, 40), target.reference());
     if arguments.timeout.is_zero() {
         return Ok(());
     }
@@ -74,7 +74,7 @@ pub(crate) async fn undo(arguments: &Undo) -> anyhow::Result<()> {
     }
 }
 
-/// Waits until the latch is gone and the replicas are back.
+/// Waits until the mitigation is gone and the replicas are back.
 async fn released(target: &Target, latch: &LatchCopy) -> anyhow::Result<DynamicObject> {
     loop {
         let workload = target.get().await?;

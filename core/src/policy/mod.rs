@@ -3,6 +3,7 @@
 //! [`evaluate`] has several callers (background audit, command line, mitigation; later admission) and one meaning.
 
 mod checks;
+mod closest_rule;
 mod evaluate;
 mod exception;
 mod image;
@@ -17,6 +18,7 @@ mod tests;
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub use checks::{CHECKS, CheckInfo, check, is_rule_or_check};
+pub use closest_rule::closest_rule;
 pub use evaluate::{ImageUnderTest, ImageVerdict, Judge, Subject, evaluate};
 pub use exception::Exception;
 pub use verdict::{Check, Compliance, Effect, InGrace, Verdict};

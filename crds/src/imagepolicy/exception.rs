@@ -39,7 +39,7 @@ pub struct PolicyException {
     #[schemars(schema_with = "schema::globs")]
     pub workloads: Vec<String>,
     /// Why the risk is accepted. Shown wherever the finding is.
-    #[schemars(length(min = 1, max = 1024), regex(pattern = "[^ \\t\\r\\n]"))]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = schema::NOT_BLANK))]
     pub reason: String,
     /// Who accepted it. A claim of the author, shown as such.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -19,8 +19,8 @@ pub use rules::{
 };
 pub use schedule::{CredentialSource, ScanSettings, Schedule};
 pub use status::{
-    ExceptionTotals, ImagePolicyStatus, ImageTotals, MitigationEntry, PolicySummary, ScanFailure,
-    ViolationEntry, WorkloadTotals,
+    ExceptionTotals, GraceTotals, ImagePolicyStatus, ImageTotals, MitigationEntry, PolicySummary,
+    ScanFailure, ViolatingFinding, ViolationEntry, WorkloadTotals,
 };
 
 use kube::{CustomResource, KubeSchema};
@@ -78,7 +78,7 @@ use crate::{notify::Notify, schema, selector::LabelSelector};
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "Whether the policy is in force."
+        description = "Whether the spec is valid and its workloads are judged."
     ),
     printcolumn(
         name = "Last Scan",
@@ -152,8 +152,8 @@ pub struct ImagePolicySpec {
     /// Whom to tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<Notify>,
-    /// What is done about violating workloads. Needs three keys: mode Enforce, the operator's RBAC overlay, and the namespace's label
-    /// breakwater.dev/remediation=enabled. A missing key means dry-run.
+    /// What is done about violating workloads. Needs three opt-ins: mode Enforce, the operator's RBAC overlay, and the namespace's
+    /// label breakwater.dev/remediation=enabled. A missing one means dry-run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remediation: Option<Remediation>,
     /// A Job that runs after each roll-out of a selected workload, for example a DAST tool.

@@ -65,7 +65,7 @@ pub enum RegistryProvider {
 #[serde(rename_all = "camelCase")]
 pub struct Repository {
     /// Without host and tag: team/app, library/nginx.
-    #[schemars(length(min = 1, max = 255), regex(pattern = "^[a-z0-9]+([._/-]+[a-z0-9]+)*$"))]
+    #[schemars(length(min = 1, max = 255), regex(pattern = schema::REPOSITORY))]
     pub name: String,
     /// Which tags. Default: all but signatures, attestations and SBOMs (*.sig, *.att, *.sbom).
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -236,7 +236,7 @@ pub struct SignatureRule {
 #[serde(rename_all = "camelCase")]
 pub struct Keyless {
     /// Who vouches for the identity: https://token.actions.githubusercontent.com.
-    #[schemars(length(min = 9, max = 512), regex(pattern = "^https://[^ \\t\\r\\n]+$"))]
+    #[schemars(length(min = 9, max = 512), regex(pattern = schema::HTTPS_URL))]
     pub issuer: String,
     /// The identity, exactly. No pattern: a prefix match lets anybody in whose name begins alike.
     #[schemars(length(min = 1, max = 512))]

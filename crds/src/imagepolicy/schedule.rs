@@ -23,7 +23,7 @@ pub struct Schedule {
     pub interval: Option<String>,
     /// The IANA time zone of cron, for example Europe/Berlin. Default: UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z][A-Za-z0-9_+/-]*$"))]
+    #[schemars(length(min = 1, max = 64), regex(pattern = schema::TIME_ZONE))]
     pub time_zone: Option<String>,
     /// Runs begin up to this much later, spread by name, so that many policies do not start in the same second. Default: 0s.
     #[serde(default, skip_serializing_if = "Option::is_none")]

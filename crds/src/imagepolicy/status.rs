@@ -13,12 +13,12 @@ use crate::{schema, severities::Severities, time::Time};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImagePolicyStatus {
-    /// The metadata.generation this status is about; -1 before anybody looked.
+    /// The metadata.generation this status is about; -1 before the first look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -1))]
     pub observed_generation: Option<i64>,
-    /// Ready (always); Reconciling, Stalled (only while true); Compliant, Enforcing, DatabaseStale, RegistryReachable,
-    /// RemediationContested, NotificationsFailing.
+    /// Ready (always); Reconciling, Stalled, Unsupported, StoreFull (only while true); Compliant, Enforcing, Remediating,
+    /// DatabaseStale, RegistryReachable, RemediationContested, NotificationsFailing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
@@ -38,7 +38,7 @@ pub struct ImagePolicyStatus {
     /// Totals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<PolicySummary>,
-    /// How many exceptions are in force.
+    /// Exceptions by whether they are in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exceptions: Option<ExceptionTotals>,
     /// Workloads that break a rule, worst first. At most 20.
@@ -75,17 +75,36 @@ pub struct PolicySummary {
     /// Findings in images in use, by severity.
     #[serde(default)]
     pub severities: Severities,
-    /// Those of them that an upgrade mends.
+    /// Those of them that an upgrade fixes.
     #[serde(default)]
     pub fixable: Severities,
     /// Findings known to be exploited.
     #[serde(default)]
     #[schemars(schema_with = "schema::count")]
     pub known_exploited: i32,
+    /// Findings that report malicious software, not a vulnerability.
+    #[serde(default)]
+    #[schemars(schema_with = "schema::count")]
+    pub malicious: i32,
     /// Findings that an exception hides from the rules.
     #[serde(default)]
     #[schemars(schema_with = "schema::count")]
     pub suppressed: i32,
+    /// Findings that are not counted yet, by rules.vulnerabilities.grace. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_grace: Option<GraceTotals>,
+}
+
+/// Findings within a grace period.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GraceTotals {
+    /// The number of findings, summed over workloads.
+    #[schemars(schema_with = "schema::count")]
+    pub count: i32,
+    /// When the first of them begins to count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_ends: Option<Time>,
 }
 
 /// Images by how much is known about them.
@@ -118,22 +137,22 @@ pub struct WorkloadTotals {
     #[serde(default)]
     #[schemars(schema_with = "schema::count")]
     pub matched: i32,
-    /// Breaking a rule.
+    /// That break a rule. Jobs that have finished are not counted.
     #[serde(default)]
     #[schemars(schema_with = "schema::count")]
     pub violating: i32,
-    /// Of which it cannot be told.
+    /// Whose verdict is Unknown.
     #[serde(default)]
     #[schemars(schema_with = "schema::count")]
     pub unknown: i32,
-    /// With an action in force.
+    /// Contained by an action in force: no pod of theirs runs what broke the rule.
     #[serde(default)]
     #[schemars(schema_with = "schema::count")]
     pub mitigated: i32,
 }
 
-/// How many exceptions are in force.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Exceptions by whether they are in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExceptionTotals {
     /// In force.
@@ -144,10 +163,14 @@ pub struct ExceptionTotals {
     #[serde(default)]
     #[schemars(schema_with = "schema::count")]
     pub expiring: i32,
-    /// Over.
+    /// No longer in effect.
     #[serde(default)]
     #[schemars(schema_with = "schema::count")]
     pub expired: i32,
+    /// Names of those that are no longer in effect, in the order of the spec. At most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(max = 63)))]
+    pub ended: Vec<String>,
 }
 
 /// A workload that breaks a rule.
@@ -171,6 +194,18 @@ pub struct ViolationEntry {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::short_texts")]
     pub rules: Vec<String>,
+    /// The findings that break the rules, worst first. At most 3; `breakwater explain` shows all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3))]
+    pub findings: Vec<ViolatingFinding>,
+    /// What the worst of the broken rules allows.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 256))]
+    pub allowed: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 512))]
+    pub remedy: String,
     /// Since when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
@@ -178,6 +213,27 @@ pub struct ViolationEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub owner: Option<String>,
+}
+
+/// A finding that breaks a rule.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ViolatingFinding {
+    /// The id of the vulnerability.
+    #[schemars(length(max = 100))]
+    pub id: String,
+    /// The package.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 128))]
+    pub package: String,
+    /// Its version.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 128))]
+    pub installed: String,
+    /// The first version without it. Absent: none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub fixed: Option<String>,
 }
 
 /// An image that could not be scanned.
@@ -204,7 +260,7 @@ pub struct ScanFailure {
     pub since: Option<Time>,
 }
 
-/// An action in force, announced, or, in dry-run, imagined.
+/// An action in force, announced, or, in dry-run, planned only.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MitigationEntry {
@@ -215,14 +271,14 @@ pub struct MitigationEntry {
     pub action: RemediationAction,
     /// DryRun or Enforce: what was in effect, not what was asked for.
     pub mode: Mode,
-    /// How far it is, as one word: Noticed, Latched, Applied, Verified, Held, Blocked, Failed, Restored.
+    /// How far it is, as one word.
     #[schemars(schema_with = "schema::word")]
     pub state: String,
     /// Replicas before the action, which undo restores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::count")]
     pub previous_replicas: Option<i32>,
-    /// Why, or which key is missing.
+    /// Why, which opt-in is missing, or what prevents it and what to do instead.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 512))]
     pub reason: String,

@@ -57,7 +57,7 @@ pub struct ProcessBehaviour {
     pub argv0: Option<String>,
     /// SHA-256 of the executable, in hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-f]{64}$"))]
+    #[schemars(length(min = 64, max = 64), regex(pattern = schema::SHA256))]
     pub sha256: Option<String>,
     /// The user it runs as. Default: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,12 +119,12 @@ pub struct Peer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 253),
-        regex(pattern = "^([*][.])?[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?([.][a-z0-9_]([-a-z0-9_]*[a-z0-9_])?)*$")
+        regex(pattern = schema::DNS_NAME)
     )]
     pub dns_name: Option<String>,
     /// A network, as address/prefix: 10.0.0.0/8, 2001:db8::/32.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 4, max = 43), regex(pattern = "^[0-9a-fA-F:.]+/[0-9]{1,3}$"))]
+    #[schemars(length(min = 4, max = 43), regex(pattern = schema::NETWORK))]
     pub cidr: Option<String>,
 }
 

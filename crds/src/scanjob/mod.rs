@@ -74,7 +74,7 @@ use crate::{schema, selector::LocalReference};
 pub struct ScanJobSpec {
     /// A tag or digest: registry.example.com/team/app:1.2. Short names are completed as container engines do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512), regex(pattern = "^[A-Za-z0-9][^ \\t\\r\\n]*$"))]
+    #[schemars(length(min = 1, max = 512), regex(pattern = schema::IMAGE))]
     pub image: Option<String>,
     /// Repositories of a registry that a policy of this namespace configures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,7 +133,7 @@ pub struct RegistryTarget {
     pub name: String,
     /// Only these of its repositories. Default: all of them. At most 128.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 128), inner(length(min = 1, max = 255), regex(pattern = "^[a-z0-9]+([._/-]+[a-z0-9]+)*$")), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 128), inner(length(min = 1, max = 255), regex(pattern = schema::REPOSITORY)), extend("x-kubernetes-list-type" = "set"))]
     pub repositories: Vec<String>,
 }
 

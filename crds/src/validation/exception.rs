@@ -39,7 +39,7 @@ fn read(path: &str, exception: &PolicyException, report: &mut Report) -> Excepti
         name: exception.name.clone(),
         cves: report.each(&format!("{path}.cves"), &exception.cves, text::vulnerability_id),
         packages: report.each(&format!("{path}.packages"), &exception.packages, text::glob),
-        rules: exception.rules.clone(),
+        rules: report.each(&format!("{path}.rules"), &exception.rules, text::rule),
         images: report.each(&format!("{path}.images"), &exception.images, text::image_glob),
         workloads: report.each(&format!("{path}.workloads"), &exception.workloads, text::glob),
         reason: exception.reason.clone(),
@@ -58,6 +58,7 @@ pub(super) fn delegate(delegate: &DelegateExceptions, home: &Home<'_>, report: &
         report.say(path, Fault::OnlyAtHome(operator.to_owned()));
     }
     selector::labels(&format!("{path}.namespaceSelector"), Some(&delegate.namespace_selector), report);
+    report.each(&format!("{path}.rules"), &delegate.rules, text::rule);
     if let Some(longest) = &delegate.max_duration {
         report.take(&format!("{path}.maxDuration"), text::some_time(longest));
     }

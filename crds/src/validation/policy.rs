@@ -72,17 +72,13 @@ fn validate(spec: &ImagePolicySpec, home: Home<'_>) -> Result<Policy, Problems> 
         report.say("spec.schedule", Fault::Contradiction(fault));
     }
     let scanning = scanning(spec, &mut report);
-    let (rules, mut not_evaluated) = rules::rules(&spec.rules, &mut report);
+    let rules = rules::rules(&spec.rules, &mut report);
     rules::vex(&spec.vex, &mut report);
-    if let Some(threshold) = &spec.risk_threshold {
-        if let (Some(warn), Some(deny)) = (threshold.warn, threshold.deny)
-            && warn > deny
-        {
-            report.say("spec.riskThreshold", Fault::Contradiction("warn must not be above deny"));
-        }
-        if threshold.deny.is_some() {
-            not_evaluated.push("riskThreshold".to_owned());
-        }
+    if let Some(threshold) = &spec.risk_threshold
+        && let (Some(warn), Some(deny)) = (threshold.warn, threshold.deny)
+        && warn > deny
+    {
+        report.say("spec.riskThreshold", Fault::Contradiction("warn must not be above deny"));
     }
     let exceptions = exception::exceptions(&spec.exceptions, &mut report);
     if let Some(delegate) = &spec.delegate_exceptions {
@@ -109,7 +105,7 @@ fn validate(spec: &ImagePolicySpec, home: Home<'_>) -> Result<Policy, Problems> 
         rules,
         exceptions,
         remediation: remediation.unwrap_or_default(),
-        not_evaluated,
+        not_evaluated: spec.unsupported_rules(),
     }))
 }
 

@@ -7,31 +7,31 @@ use breakwater_core::{
 /// What is wrong with one field, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    #[error("is {expected} here")]
+    #[error("expected {expected}")]
     WrongKind { expected: String },
     #[error("cannot be read: {0}")]
     Unreadable(String),
-    #[error("is needed")]
+    #[error("required value")]
     Missing,
-    #[error("is no field of this API: mind spelling and case")]
+    #[error("unknown field (names are case-sensitive)")]
     UnknownField,
     #[error("must be of type {0}")]
     Type(String),
-    #[error("has {length} characters, {max} are the most")]
+    #[error("too long: {length} characters, at most {max} are allowed")]
     TooLong { length: usize, max: i64 },
-    #[error("has {length} characters, {min} are the fewest")]
+    #[error("too short: {length} characters, at least {min} are needed")]
     TooShort { length: usize, min: i64 },
-    #[error("has {count} entries, {max} are the most")]
+    #[error("too many: {count} items, at most {max} are allowed")]
     TooMany { count: usize, max: i64 },
-    #[error("has {count} entries, {min} are the fewest")]
+    #[error("too few: {count} items, at least {min} are needed")]
     TooFew { count: usize, min: i64 },
-    #[error("is {value}: expected {min} to {max}")]
+    #[error("invalid value: {value}, expected {min} to {max}")]
     OutOfRange { value: i64, min: String, max: String },
-    #[error("{value:?} does not match {pattern}")]
-    Pattern { value: String, pattern: String },
-    #[error("{value:?} is none of {expected}")]
+    #[error("invalid value: {value:?}, expected {expected}")]
+    Pattern { value: String, expected: &'static str },
+    #[error("unsupported value: {value:?}, supported values: {expected}")]
     NotOneOf { value: String, expected: String },
-    #[error("{0} is there twice")]
+    #[error("duplicate value: {0:?}")]
     Duplicate(String),
     #[error("exactly one of {0} is needed")]
     ExactlyOne(&'static str),
@@ -41,7 +41,7 @@ pub enum Fault {
         "{0:?} is not a duration: write hours, minutes, seconds, for example 168h or 1h30m; days are 24h each"
     )]
     Duration(String),
-    #[error("is shorter than {0}")]
+    #[error("too short: at least {0} is needed")]
     ShorterThan(&'static str),
     #[error("{0:?} is not a time: write RFC 3339 with time zone, for example 2027-01-31T00:00:00Z")]
     Time(String),
@@ -59,13 +59,13 @@ pub enum Fault {
     Registry(String),
     #[error("{0:?} names no registry: write it out, for example docker.io/library/{0}")]
     ShortImageName(String),
-    #[error("{0:?} is no Linux capability: write it without CAP_, for example NET_BIND_SERVICE")]
+    #[error("{0:?} is not a Linux capability: write it without CAP_, for example NET_BIND_SERVICE")]
     Capability(String),
     #[error("{0:?} is not a network: write address/prefix, for example 10.0.0.0/8")]
     Cidr(String),
     #[error("is not a PEM public key: write what `openssl pkey -pubout` prints")]
     PublicKey,
-    #[error("{0:?} is no key of a label")]
+    #[error("{0:?} is not a label key: write for example example.com/owner")]
     LabelKey(String),
     #[error(
         "selects namespaces, which only objects in the operator's namespace ({0}) may do: remove it, or move the object"
@@ -75,8 +75,10 @@ pub enum Fault {
     OnlyAtHome(String),
     #[error("has no containers: write a batch/v1 JobTemplateSpec")]
     JobTemplate,
-    #[error("{0:?} is no entry of rules.reports")]
+    #[error("not found: {0:?}, expected the name of an entry of spec.rules.reports")]
     NoSuchReport(String),
+    #[error("unknown rule or check: {name:?}; the closest valid name is {closest:?}")]
+    UnknownRule { name: String, closest: &'static str },
     #[error(transparent)]
     Schedule(#[from] InvalidSchedule),
     #[error(transparent)]

@@ -56,7 +56,7 @@ fn read(path: &str, trigger: &Trigger, report: &mut Report) -> Option<domain::Tr
             risk: trigger.when.risk.map(text::percent),
             fixable_critical: trigger.when.fixable_critical.map(text::unsigned),
             known_exploited: trigger.when.known_exploited,
-            rules: trigger.when.rules.clone(),
+            rules: report.each(&format!("{path}.when.rules"), &trigger.when.rules, text::rule),
         },
         action: trigger.action.into(),
         grace: report.take(&format!("{path}.gracePeriod"), grace)?,

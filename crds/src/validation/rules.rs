@@ -6,8 +6,8 @@ use crate::imagepolicy::{
     VulnerabilityRules, WorkloadCheck, WorkloadRule,
 };
 
-/// The rules in the domain's words, and the paths of those that are not evaluated yet: a verdict that depends on them is Unknown.
-pub(super) fn rules(rules: &Rules, report: &mut Report) -> (domain::Rules, Vec<String>) {
+/// The rules in the domain's words. Those that are not evaluated yet are checked and left out.
+pub(super) fn rules(rules: &Rules, report: &mut Report) -> domain::Rules {
     let vulnerabilities = rules.vulnerabilities.as_ref().map(|rule| vulnerabilities(rule, report));
     let image = rules.image.as_ref().map(|rule| image(rule, report)).unwrap_or_default();
     if let Some(licenses) = &rules.licenses {
@@ -28,22 +28,7 @@ pub(super) fn rules(rules: &Rules, report: &mut Report) -> (domain::Rules, Vec<S
     for (position, rule) in rules.workload.iter().enumerate() {
         workload(&format!("spec.rules.workload[{position}]"), rule, report);
     }
-    (domain::Rules { vulnerabilities, image }, not_evaluated(rules))
-}
-
-fn not_evaluated(rules: &Rules) -> Vec<String> {
-    let image = rules.image.clone().unwrap_or_default();
-    [
-        ("licenses", rules.licenses.is_some()),
-        ("signatures", !rules.signatures.is_empty()),
-        ("reports", !rules.reports.is_empty()),
-        ("workload", !rules.workload.is_empty()),
-        ("image.trustedBases", !image.trusted_bases.is_empty()),
-    ]
-    .into_iter()
-    .filter(|(_, given)| *given)
-    .map(|(path, _)| path.to_owned())
-    .collect()
+    domain::Rules { vulnerabilities, image }
 }
 
 fn vulnerabilities(rule: &VulnerabilityRules, report: &mut Report) -> domain::VulnerabilityRule {

@@ -12,7 +12,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::{problem::Fault, report::Report};
-use crate::definition;
+use crate::{definition, schema};
 
 /// The longest name of a field that is shown, in characters.
 const MAX_NAME: usize = 80;
@@ -154,7 +154,8 @@ impl Shape {
         }
         let shown = || breakwater_core::printable::line(text, 80);
         if let Some(pattern) = self.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
-            report.say(path, Fault::Pattern { value: shown(), pattern: pattern.to_string() });
+            report
+                .say(path, Fault::Pattern { value: shown(), expected: schema::example_of(pattern.as_str()) });
         }
         if !self.one_of.is_empty() && !self.one_of.iter().any(|allowed| allowed == text) {
             let expected: Vec<&str> = self.one_of.iter().filter_map(Value::as_str).collect();
@@ -246,10 +247,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_pattern_compiles() {
+    fn every_pattern_compiles_and_has_an_example() {
         fn walk(schema: &JSONSchemaProps, seen: &mut usize) {
             if let Some(pattern) = &schema.pattern {
                 Regex::new(pattern).unwrap();
+                assert_ne!(schema::example_of(pattern), schema::NO_EXAMPLE, "{pattern}");
                 *seen += 1;
             }
             schema.properties.iter().flat_map(BTreeMap::values).for_each(|schema| walk(schema, seen));

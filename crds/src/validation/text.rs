@@ -1,6 +1,6 @@
 //! Small words that many fields share.
 
-use breakwater_core::{Platform, glob::Glob, printable};
+use breakwater_core::{Platform, glob::Glob, policy, printable};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::problem::Fault;
@@ -147,6 +147,17 @@ pub(super) fn capability(text: &impl AsRef<str>) -> Result<String, Fault> {
         Ok(text.to_owned())
     } else {
         Err(Fault::Capability(printable::line(text, 40)))
+    }
+}
+
+/// The id or the rule path of a check.
+pub(super) fn rule(text: &impl AsRef<str>) -> Result<String, Fault> {
+    let text = text.as_ref();
+    if policy::is_rule_or_check(text) {
+        Ok(text.to_owned())
+    } else {
+        let name = printable::line(text, 64);
+        Err(Fault::UnknownRule { closest: policy::closest_rule(&name), name })
     }
 }
 

@@ -1,14 +1,19 @@
 //! The conditions of a policy. Readiness and compliance are two things: a policy that finds violations works.
 
 use breakwater_core::{
-    mitigation::Mode,
     policy::{Compliance, Effect, Policy},
     printable,
     scan::FailureReason,
+    workload::Workload,
 };
-use breakwater_crds::names::{
-    conditions::{COMPLIANT, DATABASE_STALE, ENFORCING, REGISTRY_REACHABLE},
-    reasons,
+use breakwater_crds::{
+    imagepolicy::AdmissionMode,
+    names::{
+        conditions::{
+            COMPLIANT, DATABASE_STALE, ENFORCING, REGISTRY_REACHABLE, REMEDIATING, STORE_FULL, UNSUPPORTED,
+        },
+        reasons,
+    },
 };
 use chrono::{DateTime, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -16,45 +21,67 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::{
     observe::{Facts, Judged},
     plan::{Plan, PreviousRun, stale_at},
+    remediating::{RemediationState, remediating},
 };
 use crate::{
     inventory::{Highest, Outcome},
     kube::conditions::{self, Status},
+    mitigation::MitigationState,
 };
 
 /// A condition before it has a time.
-struct Says {
-    status: Status,
-    reason: &'static str,
-    message: String,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ConditionValue {
+    pub(super) status: Status,
+    pub(super) reason: &'static str,
+    pub(super) message: String,
 }
 
-fn says(status: Status, reason: &'static str, message: impl Into<String>) -> Says {
-    Says { status, reason, message: message.into() }
+pub(super) fn value(status: Status, reason: &'static str, message: impl Into<String>) -> ConditionValue {
+    ConditionValue { status, reason, message: message.into() }
 }
 
-/// Nothing can be said, because the spec is wrong.
-pub(super) fn unjudged(all: &mut Vec<Condition>, reason: &str, generation: i64, now: DateTime<Utc>) {
-    conditions::set(
-        all,
-        COMPLIANT,
-        Status::Unknown,
-        reason,
-        "the spec is not valid: nothing is judged",
-        generation,
-        now,
-    );
-    conditions::set(
-        all,
-        ENFORCING,
+/// The most paths that a message lists; it has room for about so many.
+const MAX_PATHS: usize = 12;
+
+/// What the conditions depend on beside policy, facts and verdicts.
+pub(super) struct Circumstances<'a> {
+    /// Paths of the spec that this version does not carry out.
+    pub(super) unsupported: &'a [String],
+    /// Names of exceptions that are no longer in effect, in the order of the spec.
+    pub(super) ended: &'a [String],
+    pub(super) admission: AdmissionMode,
+    /// Whether the workloads were looked at after the object's last change.
+    pub(super) is_settled: bool,
+    pub(super) remediation: RemediationState,
+    /// A mitigation of this policy that is in effect.
+    pub(super) contained: Option<&'a MitigationState>,
+    /// Why the report store takes no more inventories of a selected namespace.
+    pub(super) store_full: Option<String>,
+}
+
+/// Nothing is known, because the spec is wrong.
+pub(super) fn unjudged(
+    all: &mut Vec<Condition>,
+    reason: &str,
+    unsupported: &[String],
+    generation: i64,
+    now: DateTime<Utc>,
+) {
+    let mut set = |type_, status, message| {
+        conditions::set(all, type_, status, reason, message, generation, now);
+    };
+    set(COMPLIANT, Status::Unknown, "the spec is not valid: nothing is judged");
+    set(ENFORCING, Status::Unknown, "the spec is not valid");
+    set(
+        REMEDIATING,
         Status::False,
-        reason,
-        "the spec is not valid: no new action",
-        generation,
-        now,
+        "the spec is not valid: no new actions; what is contained stays contained",
     );
-    conditions::remove(all, DATABASE_STALE);
-    conditions::remove(all, REGISTRY_REACHABLE);
+    for type_ in [DATABASE_STALE, REGISTRY_REACHABLE, STORE_FULL] {
+        conditions::remove(all, type_);
+    }
+    set_unsupported(all, unsupported, generation, now);
 }
 
 #[allow(clippy::too_many_arguments, reason = "everything a status is made from, each once")]
@@ -65,34 +92,87 @@ pub(super) fn judged(
     past: &PreviousRun,
     plan: &Plan,
     worst: &[&Judged],
+    circumstances: &Circumstances<'_>,
     generation: i64,
     now: DateTime<Utc>,
 ) {
-    let mut set = |type_, says: Says| {
-        conditions::set(all, type_, says.status, says.reason, &says.message, generation, now);
+    let mut set = |type_, value: ConditionValue| {
+        conditions::set(all, type_, value.status, value.reason, &value.message, generation, now);
     };
-    set(COMPLIANT, compliant(policy, facts, past, plan, worst));
-    set(ENFORCING, enforcing(policy));
+    set(COMPLIANT, compliant(policy, past, plan, worst, circumstances));
+    set(ENFORCING, enforcing(circumstances.admission));
+    set(REMEDIATING, remediating(&circumstances.remediation));
     set(DATABASE_STALE, database_stale(facts, past, now));
-    if policy.registries.is_empty() {
-        conditions::remove(all, REGISTRY_REACHABLE);
-    } else {
+    if !policy.registries.is_empty() {
         set(REGISTRY_REACHABLE, registry_reachable(facts));
     }
-    let missing = policy.not_evaluated.join(", ");
-    let (reason, message) = match (policy.suspended, missing.is_empty()) {
-        (true, _) => (reasons::SUSPENDED, "suspended: no scans and no new actions; latches stay".to_owned()),
-        (false, true) => (reasons::SUCCEEDED, "in force".to_owned()),
-        (false, false) => {
-            (reasons::SUCCEEDED, format!("in force, but for what this version does not evaluate: {missing}"))
-        }
-    };
+    if let Some(problem) = &circumstances.store_full {
+        set(STORE_FULL, value(Status::True, "StoreFull", problem.as_str()));
+    }
+    if policy.registries.is_empty() {
+        conditions::remove(all, REGISTRY_REACHABLE);
+    }
+    if circumstances.store_full.is_none() {
+        conditions::remove(all, STORE_FULL);
+    }
+    set_unsupported(all, circumstances.unsupported, generation, now);
+    let (reason, message) = ready(policy.suspended, circumstances);
     conditions::ready(all, reason, &message, generation, now);
 }
 
-fn compliant(policy: &Policy, facts: &Facts, past: &PreviousRun, plan: &Plan, worst: &[&Judged]) -> Says {
+/// Ready means that the spec is valid and taken up. The message promises nothing that another condition denies.
+fn ready(is_suspended: bool, circumstances: &Circumstances<'_>) -> (&'static str, String) {
+    let (reason, mut message) = if is_suspended {
+        (
+            reasons::SUSPENDED,
+            "suspended: no scans and no new actions; what is contained stays contained".to_owned(),
+        )
+    } else {
+        (reasons::SUCCEEDED, "the spec is valid; selected workloads are judged".to_owned())
+    };
+    if !circumstances.unsupported.is_empty() {
+        message.push_str("; fields that this version does not carry out: see condition Unsupported");
+    }
+    if !circumstances.ended.is_empty() {
+        message.push_str(&format!("; exceptions no longer in effect: {}", listed(circumstances.ended)));
+    }
+    (reason, message)
+}
+
+fn set_unsupported(all: &mut Vec<Condition>, paths: &[String], generation: i64, now: DateTime<Utc>) {
+    if paths.is_empty() {
+        return conditions::remove(all, UNSUPPORTED);
+    }
+    let message = format!("this version does not carry out {}; they have no effect", listed(paths));
+    conditions::set(
+        all,
+        UNSUPPORTED,
+        Status::True,
+        reasons::FIELDS_NOT_CARRIED_OUT,
+        &message,
+        generation,
+        now,
+    );
+}
+
+/// The first of them, in the order of the spec.
+fn listed(names: &[String]) -> String {
+    let mut text = names.iter().take(MAX_PATHS).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > MAX_PATHS {
+        text.push_str(" and others");
+    }
+    text
+}
+
+fn compliant(
+    policy: &Policy,
+    past: &PreviousRun,
+    plan: &Plan,
+    worst: &[&Judged],
+    circumstances: &Circumstances<'_>,
+) -> ConditionValue {
     if past.audit_off {
-        return says(
+        return value(
             Status::Unknown,
             "AuditOff",
             "spec.enforcement.audit is Off: running workloads are not judged",
@@ -102,62 +182,90 @@ fn compliant(policy: &Policy, facts: &Facts, past: &PreviousRun, plan: &Plan, wo
         let others = if worst.len() > 1 { " and others break" } else { " breaks" };
         let rules = first.verdict.violated().join(", ");
         let message = format!("{}{others} a rule ({rules}); see status.violations", first.workload.id);
-        return says(Status::False, reasons::VIOLATIONS, message);
+        return value(Status::False, reasons::VIOLATIONS, message);
     }
     // Nothing of it runs any more, so that nothing of it can be judged: it broke the rules, and would again.
-    if let Some(contained) = facts.mitigations.iter().find(|mitigation| mitigation.state.is_contained()) {
+    if let Some(contained) = circumstances.contained {
         let message = format!(
             "{} is contained ({} since {}) for breaking a rule; see status.mitigations",
             contained.workload,
             contained.action.as_str(),
             contained.since.format("%Y-%m-%dT%H:%M:%SZ"),
         );
-        return says(Status::False, reasons::CONTAINED, message);
+        return value(Status::False, reasons::CONTAINED, message);
+    }
+    if !circumstances.is_settled {
+        let message = "the workloads are being looked at after the last change of the policy";
+        return value(Status::Unknown, reasons::JUDGING, message);
     }
     let unknown = plan
         .judged
         .iter()
-        .find(|judged| judged.verdict.compliance == Compliance::Unknown && !judged.is_idle());
+        .find(|judged| judged.verdict.compliance == Compliance::Unknown && runs_or_will(&judged.workload));
     if let Some(unknown) = unknown {
-        let why = unknown.verdict.with(Effect::Unknown).next().map_or_else(
-            || "a newer advisory index was used before".to_owned(),
-            |check| format!("{}: {}", printable::line(&check.image, 200), check.observed),
-        );
-        return says(
-            Status::Unknown,
-            reasons::UNKNOWN,
-            format!("of {} it cannot be told: {why}", unknown.workload.id),
-        );
+        return value(Status::Unknown, reasons::UNKNOWN, why_unknown(unknown));
     }
     if !policy.not_evaluated.is_empty() {
         let missing = policy.not_evaluated.join(", ");
-        return says(Status::Unknown, "NotEvaluated", format!("this version does not evaluate {missing}"));
+        let message = format!("this version does not evaluate spec.rules: {missing}");
+        return value(Status::Unknown, reasons::NOT_EVALUATED, message);
+    }
+    if !policy.has_rules() {
+        return value(
+            Status::Unknown,
+            reasons::NO_RULES,
+            "the policy demands nothing: set at least one field of spec.rules",
+        );
     }
     if plan.judged.is_empty() {
-        return says(Status::True, reasons::PASSED, "no workload is selected");
+        return value(Status::True, reasons::PASSED, "no workload is selected");
     }
-    says(Status::True, reasons::PASSED, "every selected workload keeps the rules")
+    value(Status::True, reasons::PASSED, "every selected workload keeps the rules")
 }
 
-fn enforcing(policy: &Policy) -> Says {
-    match policy.remediation.mode {
-        _ if policy.suspended => says(Status::False, reasons::SUSPENDED, "suspended: no new actions"),
-        Mode::Off => says(Status::False, "Off", "spec.remediation.mode is Off: violations are reported only"),
-        Mode::DryRun => {
-            says(Status::False, "DryRun", "actions are planned and shown, not taken: see status.mitigations")
-        }
-        Mode::Enforce => {
-            let message = "acts in namespaces labelled breakwater.dev/remediation=enabled; status.mitigations names what is missing";
-            says(Status::True, "Enforce", message)
+/// Which workload, which image, which rule, and what to do about it.
+fn why_unknown(judged: &Judged) -> String {
+    let id = &judged.workload.id;
+    match judged.verdict.with(Effect::Unknown).next() {
+        Some(check) => format!(
+            "{id}: unknown: {}: {} ({}, {}); {}",
+            printable::line(&check.image, 200),
+            printable::line(&check.observed, 300),
+            check.id,
+            check.rule,
+            printable::line(&check.remedy, 300),
+        ),
+        None => {
+            format!("{id}: unknown: a newer advisory index was used before; wait until this replica has it")
         }
     }
 }
 
-fn database_stale(facts: &Facts, past: &PreviousRun, now: DateTime<Utc>) -> Says {
+/// Reports whether what is not known of a workload matters: it has pods or is about to.
+fn runs_or_will(workload: &Workload) -> bool {
+    let wanted = workload.replicas.is_some_and(|replicas| replicas > 0);
+    !workload.finished && (wanted || workload.running_pods > 0 || !workload.running.is_empty())
+}
+
+/// Belongs to admission: not even an enforcing remediation keeps anything from being created.
+fn enforcing(admission: AdmissionMode) -> ConditionValue {
+    match admission {
+        AdmissionMode::Off => {
+            value(Status::False, "Off", "spec.enforcement.admission is Off: nothing is refused")
+        }
+        AdmissionMode::Audit | AdmissionMode::Warn | AdmissionMode::Enforce => value(
+            Status::Unknown,
+            reasons::NOT_PROVEN,
+            "nothing has proven that admission refuses what breaks a rule",
+        ),
+    }
+}
+
+fn database_stale(facts: &Facts, past: &PreviousRun, now: DateTime<Utc>) -> ConditionValue {
     let index = &facts.index;
     let problem = index.problem.as_ref().map(|problem| format!("; {problem}")).unwrap_or_default();
     let Some(revision) = index.revision else {
-        return says(
+        return value(
             Status::True,
             "NoIndex",
             format!("there is no advisory index: verdicts are Unknown{problem}"),
@@ -166,27 +274,27 @@ fn database_stale(facts: &Facts, past: &PreviousRun, now: DateTime<Utc>) -> Says
     if let Highest::Unreadable(reason) = &index.highest {
         let message =
             format!("the highest revision used before cannot be read: nothing is acted upon: {reason}");
-        return says(Status::True, "HighestUnreadable", message);
+        return value(Status::True, "HighestUnreadable", message);
     }
     if index.is_behind() {
         let message =
             format!("a newer index than revision {revision} was used before: nothing is acted upon{problem}");
-        return says(Status::True, "IndexBehind", message);
+        return value(Status::True, "IndexBehind", message);
     }
     if stale_at(facts, past).is_some_and(|end| end <= now) {
-        return says(
+        return value(
             Status::True,
             "IndexOld",
             format!("revision {revision} is older than the configuration allows{problem}"),
         );
     }
     if index.problem.is_some() {
-        return says(Status::True, "IndexRefused", format!("revision {revision} stays in use{problem}"));
+        return value(Status::True, "IndexRefused", format!("revision {revision} stays in use{problem}"));
     }
-    says(Status::False, "IndexCurrent", "the advisory index is current")
+    value(Status::False, "IndexCurrent", "the advisory index is current")
 }
 
-fn registry_reachable(facts: &Facts) -> Says {
+fn registry_reachable(facts: &Facts) -> ConditionValue {
     let newest = facts.scans.iter().filter_map(|scan| match &scan.outcome {
         Outcome::Unfinished => None,
         Outcome::Answered { at } => Some((*at, &scan.name, None)),
@@ -207,10 +315,10 @@ fn registry_reachable(facts: &Facts) -> Says {
         )
     };
     match newest.max_by_key(|(at, name, _)| (*at, (*name).clone())) {
-        None => says(Status::Unknown, reasons::PROGRESSING, "no scan of a registry has ended yet"),
+        None => value(Status::Unknown, reasons::PROGRESSING, "no scan of a registry has ended yet"),
         Some((_, _, Some(failure))) if unreachable(failure.reason) => {
-            says(Status::False, "Unreachable", failure.message.clone())
+            value(Status::False, "Unreachable", failure.message.clone())
         }
-        Some(_) => says(Status::True, reasons::SUCCEEDED, "the registry answers"),
+        Some(_) => value(Status::True, reasons::SUCCEEDED, "the registry answers"),
     }
 }

@@ -1,11 +1,15 @@
 //! The ImagePolicy controller: observe what runs, validate the spec, plan verdicts and scans, apply them, report.
 
 mod condition;
+mod mitigations;
+mod notices;
 mod observe;
 mod plan;
+mod remediating;
 mod report;
 #[cfg(test)]
 mod tests;
+mod violation;
 mod wake;
 
 use std::{
@@ -15,9 +19,7 @@ use std::{
 };
 
 use breakwater_core::{policy::Policy, workload::WorkloadRef};
-use breakwater_crds::{
-    ImagePolicy, ImagePolicyStatus, Time, imagepolicy::AuditMode, names::conditions::COMPLIANT,
-};
+use breakwater_crds::{ImagePolicy, ImagePolicyStatus, Time, imagepolicy::AuditMode};
 use chrono::{DateTime, TimeDelta, Utc};
 use kube::{Resource as _, runtime::controller::Action};
 
@@ -28,8 +30,7 @@ use crate::{
     inventory::Images,
     kube::{
         apply::{FieldManager, apply_status, too_soon},
-        conditions,
-        events::{Events, Kind},
+        events::Events,
         lease::Leadership,
         runner::{Classified, ErrorClass, Runner, WatchEnded},
     },
@@ -157,7 +158,8 @@ async fn reconcile(object: Arc<ImagePolicy>, reconciler: Arc<Reconciler>) -> Res
     let status = report::status(&object, &policy, &facts, &past, &plan, &since, now);
     let delay = reconciler.report(&object, &status, now).await?;
     ordered?;
-    let wake = plan.wake_at.and_then(|time| (time - now).to_std().ok()).unwrap_or(MAX_INTERVAL);
+    let wake = plan.wake_at.into_iter().chain(report::next_change(&object, &facts, now)).min();
+    let wake = wake.and_then(|time| (time - now).to_std().ok()).unwrap_or(MAX_INTERVAL);
     Ok(Action::requeue(delay.unwrap_or(MAX_INTERVAL).min(wake).min(MAX_INTERVAL)))
 }
 
@@ -186,7 +188,7 @@ impl Rooms {
 }
 
 impl Reconciler {
-    /// Writes the status, unless it may wait: then it says for how long. A verdict that flips is an Event as well.
+    /// Writes the status, unless it may wait: then it returns for how long. What became true is an Event as well.
     async fn report(
         &self,
         object: &ImagePolicy,
@@ -199,16 +201,9 @@ impl Reconciler {
         let written =
             apply_status(&self.rooms.context.client, FieldManager::Controller, object, status).await;
         if written.map_err(PolicyError::StatusNotWritten)? {
-            let before =
-                object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-            let before = conditions::get(before, COMPLIANT).map(|condition| condition.status.as_str());
-            if let Some(after) = conditions::get(&status.conditions, COMPLIANT)
-                && before != Some(after.status.as_str())
-            {
-                let kind = if after.status == "False" { Kind::Warning } else { Kind::Normal };
-                self.events
-                    .tell(&object.object_ref(&()), kind, &after.reason, "Evaluate", &after.message)
-                    .await;
+            for notice in notices::notices(object.status.as_ref(), status) {
+                let about = object.object_ref(&());
+                self.events.tell(&about, notice.kind, &notice.reason, notice.action, &notice.note).await;
             }
         }
         Ok(None)

@@ -40,13 +40,6 @@ pub(super) struct Judged {
     pub(super) verdict: Arc<Verdict>,
 }
 
-impl Judged {
-    /// Reports whether nothing of it runs: what is not known of it does not make a policy Unknown.
-    pub(super) fn is_idle(&self) -> bool {
-        self.workload.running.is_empty() && self.workload.running_pods == 0
-    }
-}
-
 pub(super) fn observe(policy: &Policy, rooms: &Rooms) -> Facts {
     let judged: Vec<Judged> = rooms
         .verdicts

@@ -1,40 +1,47 @@
 //! Report: from the plan, or from what is wrong with the spec, to a status. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use breakwater_core::{
-    mitigation::{ActionKind, Mode, State},
-    policy::{Compliance, Effect, Policy},
+    Digest,
+    policy::{Compliance, Effect, ImageFacts, Policy, ScannedImage},
     printable,
     workload::WorkloadRef,
 };
 use breakwater_crds::{
     ImagePolicy, ImagePolicyStatus, Time,
-    imagepolicy::{
-        ExceptionTotals, ImageTotals, MitigationEntry, Mode as ModeWord, PolicySummary, RemediationAction,
-        ScanFailure, ViolationEntry, WorkloadTotals,
-    },
-    names::{annotations, reasons},
+    imagepolicy::{ExceptionTotals, ImageTotals, PolicySummary, ScanFailure, ViolationEntry, WorkloadTotals},
+    names::{labels, reasons},
     severities::saturate,
     validation::{Fault, Problems},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    condition,
+    condition::{self, Circumstances},
+    mitigations,
     observe::{Facts, Judged},
-    plan::{Plan, PreviousRun, last_success},
+    plan::{Plan, PreviousRun, last_success, stale_at},
+    remediating::RemediationState,
+    violation,
 };
 use crate::{kube::conditions, mitigation::MitigationState};
 
 /// The most entries of each list.
-const MAX_LIST: usize = 20;
+pub(super) const MAX_LIST: usize = 20;
 /// The most check ids of one workload.
-const MAX_RULES: usize = 16;
+pub(super) const MAX_RULES: usize = 16;
 /// The longest free text of an entry, in characters.
-const MAX_TEXT: usize = 512;
+pub(super) const MAX_TEXT: usize = 512;
 /// An exception that ends within this time is about to.
 const EXPIRES_SOON: TimeDelta = TimeDelta::days(7);
+/// The time that watches get to deliver workloads which were written together with a policy. Until then it is not compliant.
+const SETTLING: TimeDelta = TimeDelta::seconds(5);
+/// A last change further ahead than this is another clock's mistake, not a change to wait for.
+const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(1);
 
 /// The status of a policy whose spec is wrong: nothing is in force, and what was known of it is taken back.
 pub(super) fn stalled(object: &ImagePolicy, problems: &Problems, now: DateTime<Utc>) -> ImagePolicyStatus {
@@ -43,7 +50,7 @@ pub(super) fn stalled(object: &ImagePolicy, problems: &Problems, now: DateTime<U
     let foreign = problems.iter().any(|problem| matches!(problem.fault, Fault::ForeignNamespace(_)));
     let reason = if foreign { reasons::FOREIGN_NAMESPACE } else { reasons::INVALID_SPEC };
     let mut conditions = before.conditions;
-    condition::unjudged(&mut conditions, reason, generation, now);
+    condition::unjudged(&mut conditions, reason, &object.spec.unsupported(), generation, now);
     conditions::stalled(&mut conditions, reason, &problems.to_string(), generation, now);
     ImagePolicyStatus {
         observed_generation: Some(generation),
@@ -68,11 +75,25 @@ pub(super) fn status(
     let before = object.status.clone().unwrap_or_default();
     let generation = object.metadata.generation.unwrap_or_default();
     let worst = worst_first(&plan.judged);
+    let pods = pods(facts);
+    let pods = |state: &MitigationState| pods.get(&state.workload).copied();
+    let mitigations = mitigations::shown(&facts.mitigations, pods, now);
+    let mitigated = mitigations.iter().filter(|state| mitigations::is_mitigated(state, pods(state))).count();
+    let exceptions = exceptions(policy, now);
+    let unsupported = object.spec.unsupported();
+    let circumstances = Circumstances {
+        unsupported: &unsupported,
+        ended: &exceptions.ended,
+        admission: object.spec.enforcement.admission,
+        is_settled: settles_at(object, now).is_none(),
+        remediation: remediation_state(policy, facts, past, now),
+        contained: mitigations.iter().copied().find(|state| state.state.is_contained()),
+        store_full: None,
+    };
     let mut conditions = before.conditions;
-    condition::judged(&mut conditions, policy, facts, past, plan, &worst, generation, now);
+    condition::judged(&mut conditions, policy, facts, past, plan, &worst, &circumstances, generation, now);
     let last_success = last_success(facts).max(before.last_successful_scan_time.map(Time::get));
-    let cut =
-        [worst.len(), plan.failures.len(), facts.mitigations.len()].iter().any(|length| *length > MAX_LIST);
+    let cut = [worst.len(), plan.failures.len(), mitigations.len()].iter().any(|length| *length > MAX_LIST);
     ImagePolicyStatus {
         observed_generation: Some(generation),
         conditions,
@@ -80,20 +101,99 @@ pub(super) fn status(
         last_successful_scan_time: last_success.map(Time::from),
         next_scan_time: plan.next_scan.map(Time::from),
         last_handled_request_at: plan.handled_request.clone(),
-        summary: Some(summary(facts, plan)),
-        exceptions: Some(exceptions(policy, now)),
-        violations: worst.iter().take(MAX_LIST).map(|judged| violation(judged, since)).collect(),
+        summary: Some(summary(facts, plan, mitigated)),
+        exceptions: Some(exceptions),
+        violations: violations(&worst, facts, since, now),
         total_violations: Some(i32::try_from(worst.len()).unwrap_or(i32::MAX)),
         truncated: cut,
         failures: failures(plan),
-        mitigations: mitigations(&facts.mitigations),
+        mitigations: mitigations::entries(&mitigations),
     }
+}
+
+/// When time alone changes the status beside what the plan knows: the policy settles, a mitigation that is over leaves it.
+pub(super) fn next_change(object: &ImagePolicy, facts: &Facts, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let pods = pods(facts);
+    let shown = mitigations::shown(&facts.mitigations, |state| pods.get(&state.workload).copied(), now);
+    [settles_at(object, now), mitigations::next_end(&shown, now)].into_iter().flatten().min()
+}
+
+/// When the workloads count as looked at after the object's last change; none if they do already.
+fn settles_at(object: &ImagePolicy, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let metadata = &object.metadata;
+    let written = metadata.managed_fields.iter().flatten().filter(|entry| entry.subresource.is_none());
+    let times = written.filter_map(|entry| entry.time.as_ref()).chain(&metadata.creation_timestamp);
+    let last = times.filter_map(|time| DateTime::from_timestamp(time.0.as_second(), 0)).max()?;
+    // The API server's times have no fractions: up to a second of it had passed.
+    let settled = last + SETTLING;
+    (now < settled && last <= now + CLOCK_SKEW).then_some(settled)
+}
+
+/// How many pods of each selected workload run.
+fn pods(facts: &Facts) -> BTreeMap<WorkloadRef, i32> {
+    facts.judged.iter().map(|judged| (judged.workload.id.clone(), judged.workload.running_pods)).collect()
+}
+
+/// What is known here about whether remediation acts. Access, pause, breaker and records are known to `mitigation`.
+fn remediation_state(
+    policy: &Policy,
+    facts: &Facts,
+    past: &PreviousRun,
+    now: DateTime<Utc>,
+) -> RemediationState {
+    let enabled = |judged: &Judged| {
+        judged
+            .workload
+            .namespace_labels
+            .get(labels::REMEDIATION)
+            .is_some_and(|value| value == labels::ENABLED)
+    };
+    let index = &facts.index;
+    let index_problem = if index.revision.is_none() {
+        Some("there is no advisory index")
+    } else if index.is_behind() {
+        Some("a newer advisory index was used before")
+    } else if stale_at(facts, past).is_some_and(|end| end <= now) {
+        Some("the advisory index is older than the configuration allows")
+    } else {
+        None
+    };
+    RemediationState {
+        suspended: policy.suspended,
+        mode: policy.remediation.mode,
+        any_namespace_enabled: facts.judged.iter().any(enabled),
+        index_problem: index_problem.map(str::to_owned),
+        ..RemediationState::default()
+    }
+}
+
+fn violations(
+    worst: &[&Judged],
+    facts: &Facts,
+    since: &BTreeMap<WorkloadRef, DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Vec<ViolationEntry> {
+    let scanned = facts.images.values().filter_map(|facts| match facts {
+        ImageFacts::Scanned(image) => Some((&image.digest, image)),
+        _ => None,
+    });
+    let images: HashMap<&Digest, &Arc<ScannedImage>> = scanned.collect();
+    let image = |digest: &Digest| images.get(digest).map(|image| Arc::clone(image));
+    let entry = |judged: &&Judged| {
+        let since = since.get(&judged.workload.id).copied();
+        violation::entry(&judged.workload, &judged.verdict, since, image, now)
+    };
+    worst.iter().take(MAX_LIST).map(entry).collect()
+}
+
+/// A Job that has finished never runs again: what it broke is history.
+fn is_violating(judged: &Judged) -> bool {
+    judged.verdict.compliance == Compliance::Violating && !judged.workload.finished
 }
 
 /// Violating workloads: known exploited, fixable critical, number of broken rules, then by reference.
 fn worst_first(judged: &[Judged]) -> Vec<&Judged> {
-    let mut worst: Vec<&Judged> =
-        judged.iter().filter(|judged| judged.verdict.compliance == Compliance::Violating).collect();
+    let mut worst: Vec<&Judged> = judged.iter().filter(|judged| is_violating(judged)).collect();
     let severity = |judged: &Judged| judged.verdict.with(Effect::Violation).map(|check| check.severity).max();
     worst.sort_by_cached_key(|judged| {
         let verdict = &judged.verdict;
@@ -108,27 +208,9 @@ fn worst_first(judged: &[Judged]) -> Vec<&Judged> {
     worst
 }
 
-fn violation(judged: &Judged, since: &BTreeMap<WorkloadRef, DateTime<Utc>>) -> ViolationEntry {
-    let id = &judged.workload.id;
-    ViolationEntry {
-        kind: id.kind,
-        namespace: id.namespace.clone(),
-        name: id.name.clone(),
-        risk: None,
-        rules: judged.verdict.violated().into_iter().take(MAX_RULES).map(str::to_owned).collect(),
-        since: since.get(id).copied().map(Time::from),
-        owner: judged.workload.annotations.get(annotations::OWNER).map(|owner| printable::line(owner, 128)),
-    }
-}
-
-fn summary(facts: &Facts, plan: &Plan) -> PolicySummary {
-    let count = |compliance| {
-        let of = plan.judged.iter().filter(|judged| judged.verdict.compliance == compliance).count();
-        i32::try_from(of).unwrap_or(i32::MAX)
-    };
-    let in_force = |state: &&MitigationState| {
-        state.mode == Mode::Enforce
-            && matches!(state.state, State::Recorded | State::Applied | State::Verified | State::Held)
+fn summary(facts: &Facts, plan: &Plan, mitigated: usize) -> PolicySummary {
+    let count = |matches: &dyn Fn(&Judged) -> bool| {
+        i32::try_from(plan.judged.iter().filter(|judged| matches(judged)).count()).unwrap_or(i32::MAX)
     };
     let suppressed =
         plan.judged.iter().fold(0_u32, |sum, judged| sum.saturating_add(judged.verdict.suppressed));
@@ -142,15 +224,37 @@ fn summary(facts: &Facts, plan: &Plan) -> PolicySummary {
         },
         workloads: WorkloadTotals {
             matched: i32::try_from(facts.judged.len()).unwrap_or(i32::MAX),
-            violating: count(Compliance::Violating),
-            unknown: count(Compliance::Unknown),
-            mitigated: i32::try_from(facts.mitigations.iter().filter(in_force).count()).unwrap_or(i32::MAX),
+            violating: count(&is_violating),
+            unknown: count(&|judged| {
+                judged.verdict.compliance == Compliance::Unknown && !judged.workload.finished
+            }),
+            mitigated: i32::try_from(mitigated).unwrap_or(i32::MAX),
         },
         severities: totals.severities.into(),
         fixable: totals.fixable.into(),
         known_exploited: saturate(totals.known_exploited),
+        malicious: malicious(facts),
         suppressed: saturate(suppressed),
+        in_grace: None,
     }
+}
+
+/// Findings of malicious software in images in use, each image once.
+fn malicious(facts: &Facts) -> i32 {
+    let images: BTreeMap<&Digest, &Arc<ScannedImage>> = facts
+        .images
+        .values()
+        .filter_map(|facts| match facts {
+            ImageFacts::Scanned(image) => Some((&image.digest, image)),
+            _ => None,
+        })
+        .collect();
+    let findings = images.values().flat_map(|image| &image.findings);
+    // The ids of the OpenSSF malicious-packages repository.
+    let is_malicious = |finding: &&breakwater_core::Finding| {
+        finding.id.starts_with("MAL-") || finding.aliases.iter().any(|alias| alias.starts_with("MAL-"))
+    };
+    i32::try_from(findings.filter(is_malicious).count()).unwrap_or(i32::MAX)
 }
 
 fn exceptions(policy: &Policy, now: DateTime<Utc>) -> ExceptionTotals {
@@ -158,6 +262,9 @@ fn exceptions(policy: &Policy, now: DateTime<Utc>) -> ExceptionTotals {
     for exception in &policy.exceptions {
         let count = if exception.is_active(now) { &mut totals.active } else { &mut totals.expired };
         *count = count.saturating_add(1);
+        if !exception.is_active(now) && totals.ended.len() < MAX_LIST {
+            totals.ended.push(exception.name.clone());
+        }
         if exception.is_active(now) && !exception.is_active(now + EXPIRES_SOON) {
             totals.expiring = totals.expiring.saturating_add(1);
         }
@@ -175,45 +282,6 @@ fn failures(plan: &Plan) -> Vec<ScanFailure> {
         since: since.map(Time::from),
     });
     entries.collect()
-}
-
-fn mitigations(states: &[MitigationState]) -> Vec<MitigationEntry> {
-    let mut states: Vec<&MitigationState> = states.iter().collect();
-    // What is in force before what is imagined, what is under way before what is over.
-    states.sort_by_key(|state| {
-        let over = matches!(state.state, State::Restored | State::Cancelled);
-        (over, state.mode != Mode::Enforce, state.workload.clone())
-    });
-    let entries = states.into_iter().take(MAX_LIST).map(|state| MitigationEntry {
-        workload: state.workload.to_string(),
-        action: action(state.action),
-        mode: mode(state.mode),
-        state: state.state.as_str().to_owned(),
-        previous_replicas: state.previous_replicas,
-        reason: printable::line(&state.reason, MAX_TEXT),
-        since: Some(state.since.into()),
-        until: state.until.map(Time::from),
-    });
-    entries.collect()
-}
-
-fn action(action: ActionKind) -> RemediationAction {
-    match action {
-        ActionKind::Alert => RemediationAction::Alert,
-        ActionKind::Label => RemediationAction::Label,
-        ActionKind::Evidence => RemediationAction::Evidence,
-        ActionKind::Quarantine => RemediationAction::Quarantine,
-        ActionKind::DeletePod => RemediationAction::DeletePod,
-        ActionKind::ScaleToZero => RemediationAction::ScaleToZero,
-    }
-}
-
-fn mode(mode: Mode) -> ModeWord {
-    match mode {
-        Mode::Off => ModeWord::Off,
-        Mode::DryRun => ModeWord::DryRun,
-        Mode::Enforce => ModeWord::Enforce,
-    }
 }
 
 /// Since when each workload violates the policy: as remembered, else as the status says, else now.

@@ -51,7 +51,7 @@ fn object(spec: Value) -> ImagePolicy {
     serde_json::from_value(json!({
         "apiVersion": "breakwater.dev/v1alpha1", "kind": "ImagePolicy",
         "metadata": {"name": "strict", "namespace": "shop", "uid": "p-1", "generation": 2,
-            "creationTimestamp": "2027-01-15T08:00:00Z"},
+            "creationTimestamp": "2027-01-15T07:00:00Z"},
         "spec": spec,
     }))
     .unwrap()
@@ -294,6 +294,125 @@ fn what_was_scaled_to_zero_for_breaking_a_rule_does_not_acquit_the_policy() {
         let status = status(&object(no_high()), &facts, &past(), at(10));
         assert_eq!(of(&status, "Compliant"), compliance, "{state:?}");
     }
+}
+
+/// The README's own `kubectl wait --for=condition=Compliant`: a policy and its Deployment are applied together, and the policy is seen
+/// first.
+#[test]
+fn a_policy_is_not_compliant_before_the_workloads_written_with_it_were_looked_at() {
+    let mut object = object(no_high());
+    object.metadata.creation_timestamp = Some(conditions::time(at(0)));
+    let facts = facts(vec![], vec![]);
+    assert_eq!(of(&status(&object, &facts, &past(), at(0)), COMPLIANT), ("Unknown", "Judging"));
+    assert_eq!(report::next_change(&object, &facts, at(0)), Some(at(5)));
+    assert_eq!(of(&status(&object, &facts, &past(), at(5)), COMPLIANT), ("True", "Passed"));
+    // An edit of the spec by a person begins anew; the operator's own writes of the status do not.
+    let entry =
+        |subresource: Option<&str>| k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry {
+            time: Some(conditions::time(at(100))),
+            subresource: subresource.map(str::to_owned),
+            ..Default::default()
+        };
+    object.metadata.managed_fields = Some(vec![entry(Some("status"))]);
+    assert_eq!(of(&status(&object, &facts, &past(), at(101)), COMPLIANT).0, "True");
+    object.metadata.managed_fields = Some(vec![entry(None)]);
+    assert_eq!(of(&status(&object, &facts, &past(), at(101)), COMPLIANT), ("Unknown", "Judging"));
+}
+
+#[test]
+fn a_workload_that_is_about_to_run_leaves_it_open() {
+    let mut starting = (*workload("web", "web", false)).clone();
+    starting.replicas = Some(1);
+    let facts = facts(vec![Arc::new(starting)], vec![]);
+    let status = status(&object(no_high()), &facts, &past(), at(0));
+    assert_eq!(of(&status, COMPLIANT), ("Unknown", "Unknown"));
+    let message = &conditions::get(&status.conditions, COMPLIANT).unwrap().message;
+    for part in ["Deployment/shop/web: unknown: r.test/web:1", "BW-IMG-010", "image.unscanned", "ScanJob"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn a_policy_that_demands_nothing_is_not_compliant() {
+    let facts = facts(vec![workload("web", "good", true)], vec![("good", scanned("good", |_| {}))]);
+    for spec in [
+        json!({}),
+        json!({"rules": {"vulnerabilities": {"fixableOnly": true}, "image": {"unscanned": "Warn"}}}),
+    ] {
+        assert_eq!(of(&status(&object(spec), &facts, &past(), at(0)), COMPLIANT), ("Unknown", "NoRules"));
+    }
+    let rule = json!({"rules": {"image": {"denyLatestTag": true}}});
+    assert_eq!(of(&status(&object(rule), &facts, &past(), at(0)), COMPLIANT), ("True", "Passed"));
+}
+
+#[test]
+fn a_job_that_has_finished_does_not_violate() {
+    let root = || scanned("root", |image| image.config = Some(ImageConfig::default()));
+    let mut job = (*workload("ci", "root", true)).clone();
+    job.id.kind = WorkloadKind::Job;
+    let running = facts(vec![Arc::new(job.clone())], vec![("root", root())]);
+    assert_eq!(status(&object(no_high()), &running, &past(), at(0)).total_violations, Some(1));
+    job.finished = true;
+    let over = facts(vec![Arc::new(job)], vec![("root", root())]);
+    let status = status(&object(no_high()), &over, &past(), at(0));
+    assert_eq!((status.total_violations, status.summary.clone().unwrap().workloads.violating), (Some(0), 0));
+    assert_eq!(of(&status, COMPLIANT).0, "True");
+}
+
+#[test]
+fn fields_without_effect_are_listed_and_ready_promises_nothing_of_them() {
+    let spec = json!({
+        "rules": {"image": {"trustedRegistries": ["r.test/**"], "unscanned": "Allow"}},
+        "enforcement": {"build": "Enforce", "admission": "Enforce", "replacementPods": "Enforce"},
+        "riskThreshold": {"warn": 10}, "notify": {"receivers": ["nobody"]},
+        "exceptions": [{"name": "old", "cves": ["CVE-2020-0001"], "reason": "x", "expiresAt": "2020-01-01T00:00:00Z"}],
+    });
+    let asking = object(spec);
+    let facts = facts(vec![], vec![]);
+    let shown = status(&asking, &facts, &past(), at(0));
+    assert_eq!(of(&shown, "Unsupported"), ("True", "FieldsNotCarriedOut"));
+    let message = |type_: &str| conditions::get(&shown.conditions, type_).unwrap().message.clone();
+    for path in ["spec.enforcement.admission", "spec.enforcement.build", "spec.notify", "spec.riskThreshold"]
+    {
+        assert!(message("Unsupported").contains(path), "{}", message("Unsupported"));
+    }
+    assert!(
+        !message(READY).contains("in force") && message(READY).contains("Unsupported"),
+        "{}",
+        message(READY)
+    );
+    assert!(message(READY).contains("exceptions no longer in effect: old"), "{}", message(READY));
+    assert_eq!(shown.exceptions.clone().unwrap().ended, ["old"]);
+    assert_eq!(of(&shown, COMPLIANT), ("True", "Passed"), "none of them is a rule");
+    assert_eq!(
+        (of(&shown, "Enforcing"), of(&shown, "Remediating")),
+        (("Unknown", "NotProven"), ("False", "DryRun"))
+    );
+    let mut plain = object(no_high());
+    plain.status = Some(ImagePolicyStatus { conditions: shown.conditions.clone(), ..Default::default() });
+    assert_eq!(of(&status(&plain, &facts, &past(), at(0)), "Unsupported"), ("", ""), "taken back");
+}
+
+#[test]
+fn a_violation_names_findings_what_is_allowed_and_the_remedy() {
+    use breakwater_core::Severity;
+    let bad = scanned("bad", |image| {
+        image.findings = (0..5).map(|n| finding(&format!("CVE-2026-{n}"), Severity::Critical)).collect();
+    });
+    let mut held = (*workload("web", "bad", true)).clone();
+    held.annotations.insert("breakwater.dev/hold-until".into(), "24h; fix in review".into());
+    let facts = facts(vec![Arc::new(held)], vec![("bad", bad)]);
+    let status = status(&object(no_high()), &facts, &past(), at(0));
+    let violation = &status.violations[0];
+    assert_eq!(violation.findings.len(), 3);
+    let first = &violation.findings[0];
+    assert_eq!(
+        (first.id.as_str(), first.package.as_str(), first.fixed.as_deref()),
+        ("CVE-2026-0", "lodash", Some("4.17.21"))
+    );
+    assert_eq!(violation.allowed, "at most 0 (vulnerabilities.max)");
+    assert!(violation.remedy.contains("upgrade lodash to 4.17.21"), "{}", violation.remedy);
+    assert!(violation.remedy.starts_with("correct breakwater.dev/hold-until"), "{}", violation.remedy);
 }
 
 #[test]

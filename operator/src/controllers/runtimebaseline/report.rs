@@ -5,8 +5,8 @@ use breakwater_crds::{
     RuntimeBaseline, RuntimeBaselineStatus,
     names::{
         annotations::REQUESTED_AT,
-        conditions::{ANOMALOUS, LEARNED, MITIGATED, PROMOTABLE, SENSOR_CONNECTED},
-        reasons::{FOREIGN_NAMESPACE, INVALID_SPEC, NO_SENSOR, SUCCEEDED, SUSPENDED},
+        conditions::{ANOMALOUS, LEARNED, MITIGATED, PROMOTABLE, SENSOR_CONNECTED, UNSUPPORTED},
+        reasons::{FIELDS_NOT_CARRIED_OUT, FOREIGN_NAMESPACE, INVALID_SPEC, NO_SENSOR, SUCCEEDED, SUSPENDED},
     },
     runtimebaseline::{BaselineMode, WorkloadProgress},
     validation::{Fault, Problems},
@@ -38,6 +38,22 @@ pub(super) fn status(
     }
     for type_ in [ANOMALOUS, MITIGATED] {
         say(type_, Status::Unknown, NO_SENSOR, "nothing can be detected without a sensor");
+    }
+    let unsupported = object.spec.unsupported();
+    if unsupported.is_empty() {
+        conditions::remove(&mut conditions, UNSUPPORTED);
+    } else {
+        let message =
+            format!("this version does not carry out {}; they have no effect", unsupported.join(", "));
+        conditions::set(
+            &mut conditions,
+            UNSUPPORTED,
+            Status::True,
+            FIELDS_NOT_CARRIED_OUT,
+            &message,
+            generation,
+            now,
+        );
     }
     match &planned {
         Err(problems) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use breakwater_crds::{
     RuntimeBaseline, RuntimeBaselineStatus,
-    names::conditions::{LEARNED, PROMOTABLE, READY, RECONCILING, SENSOR_CONNECTED, STALLED},
+    names::conditions::{LEARNED, PROMOTABLE, READY, RECONCILING, SENSOR_CONNECTED, STALLED, UNSUPPORTED},
     runtimebaseline::BaselineMode,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -72,6 +72,9 @@ async fn a_valid_baseline_is_ready_and_says_that_nobody_watches() {
     assert_eq!(of(&status, SENSOR_CONNECTED), Some(("False", "NoSensor")));
     assert_eq!(of(&status, LEARNED), Some(("Unknown", "NoSensor")));
     assert_eq!(of(&status, PROMOTABLE), Some(("Unknown", "NoSensor")));
+    assert_eq!(of(&status, UNSUPPORTED), Some(("True", "FieldsNotCarriedOut")));
+    let unsupported = &conditions::get(&status.conditions, UNSUPPORTED).unwrap().message;
+    assert!(unsupported.contains("spec.mode;"), "{unsupported}");
     assert_eq!((status.observed_mode, status.observed_generation), (Some(BaselineMode::Off), Some(4)));
     assert_eq!(
         (status.workloads.unwrap().total, status.last_handled_request_at.as_deref()),
