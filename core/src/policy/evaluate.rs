@@ -8,7 +8,7 @@ use super::{
     exception::{Exceptions, InForce},
     image,
     violation::Violation,
-    vulnerability::{self, Counted},
+    vulnerability::{self, CheckSet, Counted},
 };
 use crate::{Digest, ImageReference, Severity, workload::Container, workload::WorkloadRef};
 
@@ -195,6 +195,7 @@ impl<'a> Work<'a> {
             self.verdict.in_grace = InGrace { count, first_ends: Some(first) };
             self.may_change_at(first);
         }
+        let (max, exploited) = (CheckSet::of(&VUL_001), CheckSet::of(&VUL_003));
         let of = |holds: &dyn Fn(&Counted<'_>) -> bool| {
             let number = counted.iter().filter(|counted| holds(counted)).count();
             u32::try_from(number).unwrap_or(u32::MAX)
@@ -204,10 +205,10 @@ impl<'a> Work<'a> {
             counted.finding.is_fixable()
                 && counted.finding.severity == Severity::Critical
                 && counted.grace_ends.is_none()
-                && !counted.excepted.contains(&VUL_001)
+                && !counted.excepted.intersects(max)
         });
         self.verdict.known_exploited =
-            of(&|counted| counted.finding.known_exploited && !counted.excepted.contains(&VUL_003));
+            of(&|counted| counted.finding.known_exploited && !counted.excepted.intersects(exploited));
         let mut violations = vulnerability::vulnerabilities(rule, facts, &counted);
         // What was matched against stale data is shown, and justifies nothing.
         let is_stale = |check: &Check| check.id == IMG_013.id && check.effect == Effect::Unknown;

@@ -156,15 +156,18 @@ impl<'a> InForce<'a> {
             }
         }
         if !self.exceptions.by_package.is_empty() {
-            if !self.packages.contains_key(name) {
-                let covering = self.exceptions.by_package.iter().copied().filter(|position| {
-                    self.get(*position).is_some_and(|compiled| covers_package(&compiled.exception))
-                });
-                let covering = covering.collect();
-                self.packages.insert(name, covering);
-            }
-            for position in self.packages.get(name).into_iter().flatten() {
-                if let Some(compiled) = self.exceptions.all.get(*position)
+            let (all, is_in_force) = (&self.exceptions.all, &self.is_in_force);
+            let covers = |position: &usize| {
+                is_in_force.get(*position).copied().unwrap_or_default()
+                    && all.get(*position).is_some_and(|compiled| covers_package(&compiled.exception))
+            };
+            let by_package = &self.exceptions.by_package;
+            let covering = self
+                .packages
+                .entry(name)
+                .or_insert_with(|| by_package.iter().copied().filter(covers).collect());
+            for position in covering {
+                if let Some(compiled) = all.get(*position)
                     && !(compiled.exception.expire_when_fixed && fixable)
                 {
                     excepted |= compiled.checks;
