@@ -355,7 +355,8 @@ fn a_job_that_has_finished_does_not_violate() {
     job.finished = true;
     let over = facts(vec![Arc::new(job)], vec![("root", root())]);
     let status = status(&object(no_high()), &over, &past(), at(0));
-    assert_eq!((status.total_violations, status.summary.clone().unwrap().workloads.violating), (Some(0), 0));
+    let violating = status.summary.as_ref().unwrap().workloads.violating;
+    assert_eq!((status.total_violations, violating), (Some(0), 0));
     assert_eq!(of(&status, COMPLIANT).0, "True");
 }
 
@@ -382,7 +383,7 @@ fn fields_without_effect_are_listed_and_ready_promises_nothing_of_them() {
         message(READY)
     );
     assert!(message(READY).contains("exceptions no longer in effect: old"), "{}", message(READY));
-    assert_eq!(shown.exceptions.clone().unwrap().ended, ["old"]);
+    assert_eq!(shown.exceptions.as_ref().unwrap().ended, ["old"]);
     assert_eq!(of(&shown, COMPLIANT), ("True", "Passed"), "none of them is a rule");
     assert_eq!(
         (of(&shown, "Enforcing"), of(&shown, "Remediating")),
