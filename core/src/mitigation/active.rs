@@ -138,7 +138,7 @@ impl Active<'_> {
             return self.evict(target);
         }
         let is_annotated = target.annotation.as_deref() == Some(self.annotation().as_str());
-        if target.replicas < 1 && is_annotated {
+        if target.replicas < 1 && is_annotated && self.containment.previous_replicas.is_some() {
             return self.applied();
         }
         match self.is_wanted(target) {
@@ -163,7 +163,8 @@ impl Active<'_> {
     /// Whether what led here still holds; `None`: that is not known yet.
     fn is_wanted(&self, target: &Target) -> Option<bool> {
         let enabled = self.facts.live.is_some_and(|live| live.namespace.enabled);
-        if !enabled || target.terminating || target.controlled_by.is_some() || target.deletes_volumes {
+        let deletes_volumes = target.deletes_volumes && self.containment.action == ActionKind::ScaleToZero;
+        if !enabled || target.terminating || target.controlled_by.is_some() || deletes_volumes {
             return Some(false);
         }
         let access = self.facts.access?;

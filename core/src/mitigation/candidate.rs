@@ -77,11 +77,12 @@ impl<'a> Candidate<'a> {
         (self.request.action, std::cmp::Reverse(self.request.policy.clone()))
     }
 
-    /// What can never come true while it is so is withdrawn, so that no old deadline is feared; the rest waits.
+    /// An announcement that can never come true while it is so is withdrawn, so that no old deadline is feared; the rest waits. A notice
+    /// that is only planned stays: withdrawing it would plan it again at the next look, endlessly.
     fn blocked(&self, blocker: &Blocker) -> Progress {
         let status = blocked(self.request.action, self.mode(), blocker);
         if let Some((record, notice)) = self.notice() {
-            if blocker.is_lasting() {
+            if blocker.is_lasting() && notice.message.is_some() {
                 return Progress::Step(status, self.withdraw(record, notice, &blocker.to_string()));
             }
             if let Some(step) = self.heartbeat(record, notice) {
@@ -101,9 +102,13 @@ impl<'a> Candidate<'a> {
         }
         let enforce = self.is_enforced()?;
         let Some((record, notice)) = self.notice() else { return self.open(None) };
+        // A cached label may be outdated: the live one decides before anything is written about it.
+        if notice.enforce != enforce && self.facts.live.is_none() && self.request.action != ActionKind::Alert
+        {
+            return Ok(self.read_target());
+        }
         if notice.enforce && !enforce {
-            let why = self.missing_opt_ins().unwrap_or_else(|| "an opt-in was withdrawn".to_owned());
-            return Ok(Progress::Step(self.planned(), self.withdraw(record, notice, &why)));
+            return self.demote(record, notice);
         }
         if !notice.covers(self.request, enforce) {
             return self.open(Some(notice));
@@ -174,10 +179,22 @@ impl<'a> Candidate<'a> {
     /// The first look only plans. A reason that was seen before keeps the time at which it was first seen.
     fn open(&self, before: Option<&Notice>) -> Result<Progress, Blocker> {
         self.check_room(before)?;
-        if self.facts.live.is_none() {
-            // What only the live object tells may forbid it: then nothing is planned that would be withdrawn at once.
-            return Ok(self.read_target());
-        }
+        let record = self.facts.record.cloned();
+        let record = record.unwrap_or_else(|| WorkloadRecord::new(self.facts.target, super::Cause::Image));
+        Ok(Progress::Step(self.planned(), self.with(&record, self.first_look(before)?)))
+    }
+
+    /// An opt-in was withdrawn: what was announced is cancelled, and what would be done is shown as a dry-run.
+    fn demote(&self, record: &WorkloadRecord, notice: &Notice) -> Result<Progress, Blocker> {
+        let why = self.missing_opt_ins().unwrap_or_else(|| "an opt-in was withdrawn".to_owned());
+        let uid = &self.request.policy.uid;
+        let mut next = record.clone();
+        next.notices.insert(uid.clone(), self.first_look(Some(notice))?);
+        let notes = step::cancelled(self.facts.target, uid, notice, &why);
+        Ok(Progress::Step(self.planned(), Step::Save { record: Box::new(next), notes }))
+    }
+
+    fn first_look(&self, before: Option<&Notice>) -> Result<Notice, Blocker> {
         let request = self.request;
         let is_same_reason = |notice: &&Notice| {
             let known = Notice {
@@ -189,7 +206,7 @@ impl<'a> Candidate<'a> {
             known.covers(request, true)
         };
         let planned_at = before.filter(is_same_reason).map_or(self.now, |notice| notice.planned_at);
-        let notice = Notice {
+        Ok(Notice {
             policy_namespace: request.policy.namespace.clone(),
             policy_name: request.policy.name.clone(),
             action: request.action,
@@ -203,10 +220,7 @@ impl<'a> Candidate<'a> {
             message: None,
             sent_at: None,
             seen_at: self.now,
-        };
-        let record = self.facts.record.cloned();
-        let record = record.unwrap_or_else(|| WorkloadRecord::new(self.facts.target, super::Cause::Image));
-        Ok(Progress::Step(self.planned(), self.with(&record, notice)))
+        })
     }
 
     /// A tenant's policies never take the places of the operator's, nor one namespace those of all others.

@@ -31,6 +31,8 @@ mod status;
 mod step;
 
 #[cfg(test)]
+mod invariants;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod scenario;
