@@ -21,7 +21,7 @@ use breakwater_core::{Digest, Platform};
 use breakwater_e2e::{Layout, ObjectServer, Progress};
 use breakwater_operator::{
     config,
-    store::{Collection, Domain, Key, Resolution, Store, StoreError, Tending, Version, Written},
+    store::{Collection, Collector, Domain, Key, Resolution, Store, StoreError, Version, Written},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, stream};
@@ -186,11 +186,11 @@ async fn nothing_is_lost_when_the_server_is_killed_and_memory_stays_flat() {
         .await
         .unwrap();
     let in_use = || (1..all / 2).map(digest).chain([index.clone()]).collect::<BTreeSet<_>>();
-    let first = Tending::new(bench.store.clone()).run(Some(in_use()), &|| true, at(0)).await.unwrap();
+    let first = Collector::new(bench.store.clone()).run(Some(in_use()), &|| true, at(0)).await.unwrap();
     assert_eq!(first.deleted, 0);
     bench.server.restart().unwrap();
     bench.reopen();
-    let mut tending = Tending::new(bench.store.clone());
+    let mut collector = Collector::new(bench.store.clone());
     let (mut deleted, mut failed, mut runs) = (0, 0, 0);
     while keys(&bench.store).await.len() > all / 2 {
         runs += 1;
@@ -203,7 +203,7 @@ async fn nothing_is_lost_when_the_server_is_killed_and_memory_stays_flat() {
             }
             true
         };
-        let run = tending.run(Some(in_use()), &may_write, at(runs));
+        let run = collector.run(Some(in_use()), &may_write, at(runs));
         let outcome = if runs == 1 {
             let server = &mut bench.server;
             let kill = async {
@@ -217,7 +217,7 @@ async fn nothing_is_lost_when_the_server_is_killed_and_memory_stays_flat() {
             run.await
         };
         match outcome {
-            Ok(tended) => (deleted, failed) = (deleted + tended.deleted, failed + tended.failed),
+            Ok(collected) => (deleted, failed) = (deleted + collected.deleted, failed + collected.failed),
             Err(error) => eprintln!("           a run failed: {error}"),
         }
     }

@@ -131,17 +131,17 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let verdicts = evaluate::start(&context, &policies, &workloads, &images);
 
     let pins = Pins::default();
-    let tending = {
+    let in_use = {
         let (workloads, images) = (workloads.clone(), images.clone());
         move |now| {
             let known = workloads.is_ready() && images.is_ready();
-            let mut in_use = pins.get().filter(|_| known)?;
-            in_use.extend(inventory::in_use(&workloads.all(), &images.scans(), now));
-            Some(in_use)
+            let mut digests = pins.get().filter(|_| known)?;
+            digests.extend(inventory::in_use(&workloads.all(), &images.scans(), now));
+            Some(digests)
         }
     };
-    let tended = store::tend(context.clone(), store.clone(), leadership.clone(), tending);
-    context.background.spawn("report store", tended);
+    let maintenance = store::maintain(context.clone(), store.clone(), leadership.clone(), in_use);
+    context.background.spawn("report store", maintenance);
 
     tasks.spawn("background", context.background.clone().watch());
     tasks.spawn("configuration", config::follow(context.clone(), events.clone()));

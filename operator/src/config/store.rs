@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-/// Where inventories and histories are kept. Read at the start of the process: a change takes effect with the next.
+/// The place of inventories and histories. Read at the start of the process: a change takes effect with the next.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Store {
@@ -49,7 +49,7 @@ const fn quota_gib() -> u32 {
 }
 
 impl Store {
-    /// Whether each field makes sense, its name, and what it has to be.
+    /// Returns for each field whether it is valid, its name, and what it has to be.
     pub(super) fn rules(&self) -> Vec<(bool, &'static str, &'static str)> {
         match self {
             Self::ConfigMap {} => Vec::new(),

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::scans::{Outcome, Scan};
 
-/// How long what a finished ScanJob found counts as asked for.
+/// The time for which the digests of a finished ScanJob count as asked for.
 const ANSWERED: TimeDelta = TimeDelta::hours(1);
 
 /// Returns the digests that a pod runs, that a template names (also at 0 replicas), or that a ScanJob asks about which has not finished,

@@ -40,7 +40,7 @@ struct Revisions {
 }
 
 impl Revisions {
-    /// What the ledger says; nothing was ever used where there is none.
+    /// Reads the ledger; where there is none, no revision was ever used.
     fn read(content: Option<Vec<u8>>) -> Result<Self, serde_json::Error> {
         content.map_or(Ok(Self::default()), |content| serde_json::from_slice(&content))
     }
@@ -220,7 +220,7 @@ impl Images {
         Ok(())
     }
 
-    /// Never taken for 0, and never overwritten: that would let an old index act.
+    /// Records that the ledger cannot be read. It is never taken for 0 and never overwritten: that would let an old index act.
     fn highest_is_unreadable(&self, reason: &str) {
         let reason = printable::line(reason, 300);
         if self.0.keeper.lose_highest(reason.clone()) {

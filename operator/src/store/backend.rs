@@ -1,4 +1,4 @@
-//! Where documents lie: ConfigMaps of the operator's namespace, or objects of a directory or a bucket.
+//! The places that hold documents: ConfigMaps of the operator's namespace, or objects of a directory or a bucket.
 
 use breakwater_core::Digest;
 use bytes::Bytes;
@@ -29,7 +29,7 @@ impl Document {
     }
 }
 
-/// What a document replaces.
+/// The document that a write replaces.
 #[derive(Debug)]
 pub(super) struct Previous {
     pub(super) size: u64,
@@ -42,7 +42,7 @@ pub(super) struct Previous {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version(pub(super) Option<String>);
 
-/// What must be there for a write to be made.
+/// The version that a write requires to be there.
 #[derive(Debug)]
 pub(super) enum Condition {
     Any,
@@ -59,7 +59,7 @@ pub struct Entry {
 }
 
 impl Backend {
-    /// What is stored under `key`, as far as a write must know it.
+    /// Returns what `document` would replace.
     pub(super) async fn previous(
         &self,
         key: &Key,

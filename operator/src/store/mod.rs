@@ -2,10 +2,11 @@
 //!
 //! Three places can hold it: ConfigMaps of the operator's namespace (nothing to install), a directory (a PersistentVolumeClaim) and a
 //! bucket of an S3-compatible server. Every trust domain has a share ([`Quota`]); a full share is an error with a name, never an
-//! eviction of what is in use. What nothing has named for a day is deleted ([`sweep`], [`tend`]).
+//! eviction of what is in use. What nothing has named for a day is deleted ([`sweep`], [`maintain`]).
 
 mod backend;
 pub mod codec;
+mod collector;
 mod configmap;
 mod domain;
 #[cfg(test)]
@@ -13,22 +14,21 @@ pub(crate) mod fake_api;
 mod key;
 mod objects;
 mod pins;
-mod quota;
 mod resolution;
 mod s3;
 pub mod sweep;
-mod tend;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 pub use backend::{Entry, Version};
 pub use codec::MAX_DOCUMENT;
+pub use collector::{Collected, Collector, maintain};
 pub use domain::Domain;
 pub use key::{Collection, Key};
 pub use pins::Pins;
-pub use quota::{Full, Quota};
 pub use resolution::{MAX_PLATFORMS, Resolution};
-pub use tend::{Tended, Tending, tend};
+pub use usage::{Full, Quota};
 
 use std::{
     path::PathBuf,
@@ -40,19 +40,19 @@ use tokio::sync::watch;
 
 use self::{
     backend::{Backend, Condition, Document},
-    quota::{Books, Usage},
+    usage::{Usage, UsageTracker},
 };
 use crate::{config, context::Context};
 
-/// Where documents are kept. Cheap to clone; clones share what they know about its usage.
+/// Where documents are kept. Cheap to clone; clones share one usage count.
 #[derive(Debug, Clone)]
 pub struct Store(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     backend: Backend,
-    books: Mutex<Books>,
-    /// Held by whoever counts.
+    tracker: Mutex<UsageTracker>,
+    /// Held during a count.
     counting: tokio::sync::Mutex<()>,
     fullness: watch::Sender<u64>,
 }
@@ -65,7 +65,7 @@ pub enum Written {
     Unchanged,
 }
 
-/// What the store cannot do.
+/// Every way in which the store fails.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("{key} has {size} bytes; at most {MAX_DOCUMENT} are allowed for one document")]
@@ -130,7 +130,7 @@ impl Store {
     fn new(backend: Backend, quota: Quota) -> Self {
         Self(Arc::new(Inner {
             backend,
-            books: Mutex::new(Books::new(quota)),
+            tracker: Mutex::new(UsageTracker::new(quota)),
             counting: tokio::sync::Mutex::default(),
             fullness: watch::Sender::default(),
         }))
@@ -172,11 +172,11 @@ impl Store {
         let (size, replaced) = (document.size(), previous.as_ref().map_or(0, |previous| previous.size));
         if let Some(domain) = key.domain() {
             self.count_once().await?;
-            self.books(|books| books.reserve(domain, size, replaced))?;
+            self.tracker(|tracker| tracker.reserve(domain, size, replaced))?;
         }
         let written = self.0.backend.write(key, &document, previous.as_ref(), condition).await;
         if let (Err(_), Some(domain)) = (&written, key.domain()) {
-            self.books(|books| books.cancel(domain, size, replaced));
+            self.tracker(|tracker| tracker.cancel(domain, size, replaced));
         }
         written.map(|()| Written::Changed)
     }
@@ -208,7 +208,7 @@ impl Store {
     pub async fn delete(&self, key: &Key) -> Result<(), StoreError> {
         let freed = self.0.backend.delete(key).await?;
         if let Some(domain) = key.domain() {
-            self.books(|books| books.release(domain, freed));
+            self.tracker(|tracker| tracker.release(domain, freed));
         }
         Ok(())
     }
@@ -218,7 +218,7 @@ impl Store {
     /// Other replicas write as well: what they did is known after the next count, at most ten minutes later.
     #[must_use]
     pub fn full(&self, domain: &Domain) -> Option<Full> {
-        self.books(|books| books.full(domain))
+        self.tracker(|tracker| tracker.full(domain))
     }
 
     /// Counts up whenever another set of domains is full.
@@ -231,13 +231,13 @@ impl Store {
     ///
     /// # Errors
     /// Those of the place; then the previous count stays.
-    pub async fn take_stock(&self, visit: impl FnMut(&Entry) + Send) -> Result<(), StoreError> {
+    pub async fn count_usage(&self, visit: impl FnMut(&Entry) + Send) -> Result<(), StoreError> {
         let _one_at_a_time = self.0.counting.lock().await;
         self.count(visit).await
     }
 
     async fn count(&self, mut visit: impl FnMut(&Entry) + Send) -> Result<(), StoreError> {
-        self.books(Books::begin_count);
+        self.tracker(UsageTracker::begin_count);
         let mut usage = Usage::default();
         for collection in Collection::ALL {
             let count = |entry: Entry| {
@@ -248,23 +248,23 @@ impl Store {
             };
             self.each(collection, count).await?;
         }
-        self.books(|books| books.finish_count(usage));
+        self.tracker(|tracker| tracker.finish_count(usage));
         Ok(())
     }
 
     /// Counts before the first write; afterwards what is used is known.
     async fn count_once(&self) -> Result<(), StoreError> {
-        if self.books(|books| books.is_counted()) {
+        if self.tracker(|tracker| tracker.is_counted()) {
             return Ok(());
         }
         let _one_at_a_time = self.0.counting.lock().await;
-        if self.books(|books| books.is_counted()) { Ok(()) } else { self.count(|_| ()).await }
+        if self.tracker(|tracker| tracker.is_counted()) { Ok(()) } else { self.count(|_| ()).await }
     }
 
-    fn books<T>(&self, work: impl FnOnce(&mut Books) -> T) -> T {
-        let mut books = self.0.books.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = work(&mut books);
-        if books.take_news() {
+    fn tracker<T>(&self, work: impl FnOnce(&mut UsageTracker) -> T) -> T {
+        let mut tracker = self.0.tracker.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = work(&mut tracker);
+        if tracker.take_news() {
             self.0.fullness.send_modify(|version| *version = version.wrapping_add(1));
         }
         outcome

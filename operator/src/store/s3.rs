@@ -1,4 +1,4 @@
-//! A bucket of an S3-compatible server, and who the operator is there.
+//! A bucket of an S3-compatible server, and the operator's credentials there.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

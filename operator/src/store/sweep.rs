@@ -1,4 +1,4 @@
-//! Which documents go: those about digests that nothing has named for a day. Pure.
+//! Decides which documents are deleted: those about digests that nothing has named for a day. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ pub const MAX_DELETIONS: usize = 5_000;
 /// The most digests whose time is remembered; the time of the others begins when there is room.
 pub const MAX_UNREFERENCED: usize = 100_000;
 
-/// Since when each stored digest has been unreferenced. Persisted, so that a restart neither starts the day anew nor deletes early.
+/// The time since which each stored digest has been unreferenced. Persisted, so that a restart neither starts the day anew nor deletes early.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Stored", into = "Stored")]
 pub struct Unreferenced(BTreeMap<Digest, DateTime<Utc>>);
@@ -54,7 +54,7 @@ impl Unreferenced {
     }
 }
 
-/// What a sweep decided.
+/// The decisions of a sweep.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Swept {
     /// To delete: at most [`MAX_DELETIONS`].

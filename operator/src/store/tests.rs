@@ -7,8 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::{
-    Collection, Domain, Key, MAX_DOCUMENT, Quota, Resolution, Store, StoreError, Tended, Tending, Version,
-    Written, backend::Backend, configmap::MAX_TOTAL, fake_api::FakeApi, objects::Objects,
+    Collected, Collection, Collector, Domain, Key, MAX_DOCUMENT, Quota, Resolution, Store, StoreError,
+    Version, Written, backend::Backend, configmap::MAX_TOTAL, fake_api::FakeApi, objects::Objects,
 };
 
 impl Store {
@@ -132,20 +132,20 @@ async fn collected(store: Store) {
     let in_use = || names(&["web", "index"]);
     let run = async |names, hour| {
         // A new process each time: nothing rests on memory.
-        Tending::new(store.clone()).run(names, &|| true, at(hour)).await.unwrap()
+        Collector::new(store.clone()).run(names, &|| true, at(hour)).await.unwrap()
     };
-    assert_eq!(run(in_use(), 0).await, Tended::default());
-    assert_eq!(run(in_use(), 23).await, Tended::default(), "a restart deletes nothing early");
+    assert_eq!(run(in_use(), 0).await, Collected::default());
+    assert_eq!(run(in_use(), 23).await, Collected::default(), "a restart deletes nothing early");
     assert_eq!(
         run(None, 24).await,
-        Tended::default(),
+        Collected::default(),
         "as long as it is not known what is in use, nothing is deleted"
     );
-    let follower = Tending::new(store.clone()).run(in_use(), &|| false, at(24)).await.unwrap();
-    assert_eq!(follower, Tended::default());
+    let follower = Collector::new(store.clone()).run(in_use(), &|| false, at(24)).await.unwrap();
+    assert_eq!(follower, Collected::default());
     assert_eq!(
         run(in_use(), 24).await,
-        Tended { deleted: 4, failed: 0 },
+        Collected { deleted: 4, failed: 0 },
         "a restart does not start the day anew"
     );
     let left = |name: &str| Key::Inventory(Domain::Everyone, digest(name));
@@ -180,11 +180,11 @@ async fn a_damaged_ledger_begins_every_day_anew() {
     let store = Store::of_directory(&directory);
     let key = Key::History(digest("old"));
     store.put(&key, b"old").await.unwrap();
-    let mut tending = Tending::new(store.clone());
-    tending.run(names(&[]), &|| true, at(0)).await.unwrap();
+    let mut collector = Collector::new(store.clone());
+    collector.run(names(&[]), &|| true, at(0)).await.unwrap();
     std::fs::write(directory.path().join("ledger/unreferenced.zst"), b"damage").unwrap();
-    assert_eq!(tending.run(names(&[]), &|| true, at(24)).await.unwrap().deleted, 0);
-    assert_eq!(tending.run(names(&[]), &|| true, at(48)).await.unwrap().deleted, 1);
+    assert_eq!(collector.run(names(&[]), &|| true, at(24)).await.unwrap().deleted, 0);
+    assert_eq!(collector.run(names(&[]), &|| true, at(48)).await.unwrap().deleted, 1);
 }
 
 #[tokio::test]
@@ -246,10 +246,10 @@ async fn chunks_that_no_head_names_go_after_a_day() {
         object["metadata"]["creationTimestamp"] = json!(at(0));
         api.hold(&path, object);
     }
-    let mut tending = Tending::new(store.clone());
-    tending.run(names(&["x"]), &|| true, at(24)).await.unwrap();
+    let mut collector = Collector::new(store.clone());
+    collector.run(names(&["x"]), &|| true, at(24)).await.unwrap();
     assert!(api.object(&orphan).is_some());
-    tending.run(names(&["x"]), &|| true, at(25)).await.unwrap();
+    collector.run(names(&["x"]), &|| true, at(25)).await.unwrap();
     assert!(api.object(&orphan).is_none());
     assert_eq!(store.get(&key).await.unwrap().unwrap(), noise(2_500_000));
 }
@@ -306,7 +306,7 @@ async fn a_write_lists_nothing() {
         store.put(&key(n), &noise(1_000)).await.unwrap();
         store.delete(&key(n)).await.unwrap();
     }
-    store.take_stock(|_| ()).await.unwrap();
+    store.count_usage(|_| ()).await.unwrap();
     assert!(matches!(store.put(&key(2), b"more").await, Err(StoreError::Full(_))));
 }
 

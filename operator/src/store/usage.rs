@@ -97,22 +97,22 @@ impl Usage {
     }
 }
 
-/// What is used, what was refused, and what was written while a count went on.
+/// The bytes used, the sizes refused, and the bytes written while a count goes on.
 #[derive(Debug)]
-pub(super) struct Books {
+pub(super) struct UsageTracker {
     quota: Quota,
     usage: Usage,
     is_counted: bool,
     /// Written since the count that goes on began: it may have passed these already.
     meanwhile: Usage,
-    /// What the last document that was refused would have added, by domain. Bounded as [`Usage`] is.
+    /// The bytes that the last refused document would have added, by domain. Bounded as [`Usage`] is.
     refused: HashMap<Domain, u64>,
     full: BTreeSet<Domain>,
     /// Whether `full` has changed since it was asked last.
     is_news: bool,
 }
 
-impl Books {
+impl UsageTracker {
     pub(super) fn new(quota: Quota) -> Self {
         let (usage, meanwhile, refused, full) = Default::default();
         Self { quota, usage, is_counted: false, meanwhile, refused, full, is_news: false }
@@ -196,66 +196,66 @@ mod tests {
 
     #[test]
     fn a_tenant_takes_the_room_of_nobody_else() {
-        let mut books = Books::new(Quota::of(64 * MIB));
+        let mut tracker = UsageTracker::new(Quota::of(64 * MIB));
         let (a, b, c) = (Domain::namespace("a"), Domain::namespace("b"), Domain::namespace("c"));
-        books.reserve(&a, 8 * MIB, 0).unwrap();
-        let full = books.reserve(&a, 1, 0).unwrap_err();
+        tracker.reserve(&a, 8 * MIB, 0).unwrap();
+        let full = tracker.reserve(&a, 1, 0).unwrap_err();
         assert_eq!(full, Full { domain: a.clone(), used: 8 * MIB, allowed: 8 * MIB });
         assert!(full.to_string().contains("8388608 bytes are used, at most 8388608 are allowed"), "{full}");
-        books.reserve(&b, 8 * MIB, 0).unwrap();
-        assert_eq!(books.reserve(&c, 1, 0).unwrap_err().allowed, 0, "the namespaces' quarter is used");
-        books.reserve(&Domain::Everyone, 48 * MIB, 0).unwrap();
-        assert_eq!(books.reserve(&Domain::Everyone, 1, 0).unwrap_err().allowed, 48 * MIB);
-        books.release(&a, MIB);
-        books.reserve(&c, MIB, 0).unwrap();
-        books.reserve(&c, MIB / 2, MIB).unwrap();
-        books.cancel(&c, MIB / 2, MIB);
-        assert_eq!(books.usage.used(&c), MIB);
+        tracker.reserve(&b, 8 * MIB, 0).unwrap();
+        assert_eq!(tracker.reserve(&c, 1, 0).unwrap_err().allowed, 0, "the namespaces' quarter is used");
+        tracker.reserve(&Domain::Everyone, 48 * MIB, 0).unwrap();
+        assert_eq!(tracker.reserve(&Domain::Everyone, 1, 0).unwrap_err().allowed, 48 * MIB);
+        tracker.release(&a, MIB);
+        tracker.reserve(&c, MIB, 0).unwrap();
+        tracker.reserve(&c, MIB / 2, MIB).unwrap();
+        tracker.cancel(&c, MIB / 2, MIB);
+        assert_eq!(tracker.usage.used(&c), MIB);
     }
 
     #[test]
     fn a_replaced_document_counts_once_and_may_always_shrink() {
-        let mut books = Books::new(Quota::of(8 * MIB));
-        books.reserve(&Domain::Everyone, 6 * MIB, 0).unwrap();
-        books.reserve(&Domain::Everyone, 6 * MIB, 6 * MIB).unwrap();
+        let mut tracker = UsageTracker::new(Quota::of(8 * MIB));
+        tracker.reserve(&Domain::Everyone, 6 * MIB, 0).unwrap();
+        tracker.reserve(&Domain::Everyone, 6 * MIB, 6 * MIB).unwrap();
         let mut counted = Usage::default();
         counted.add(&Domain::Everyone, 9 * MIB);
-        books.begin_count();
-        books.finish_count(counted);
-        assert!(books.reserve(&Domain::Everyone, 2 * MIB, MIB).is_err());
-        books.reserve(&Domain::Everyone, MIB, 2 * MIB).unwrap();
+        tracker.begin_count();
+        tracker.finish_count(counted);
+        assert!(tracker.reserve(&Domain::Everyone, 2 * MIB, MIB).is_err());
+        tracker.reserve(&Domain::Everyone, MIB, 2 * MIB).unwrap();
     }
 
     #[test]
     fn what_is_written_during_a_count_is_not_lost_by_it() {
-        let mut books = Books::new(Quota::of(64 * MIB));
-        books.reserve(&Domain::Everyone, MIB, 0).unwrap();
-        books.begin_count();
-        books.reserve(&Domain::Everyone, 3 * MIB, 0).unwrap();
+        let mut tracker = UsageTracker::new(Quota::of(64 * MIB));
+        tracker.reserve(&Domain::Everyone, MIB, 0).unwrap();
+        tracker.begin_count();
+        tracker.reserve(&Domain::Everyone, 3 * MIB, 0).unwrap();
         let mut counted = Usage::default();
         counted.add(&Domain::Everyone, MIB);
-        books.finish_count(counted);
-        assert_eq!(books.usage.used(&Domain::Everyone), 4 * MIB);
-        assert!(books.is_counted());
+        tracker.finish_count(counted);
+        assert_eq!(tracker.usage.used(&Domain::Everyone), 4 * MIB);
+        assert!(tracker.is_counted());
     }
 
     #[test]
     fn full_is_reported_until_there_is_room_for_what_was_refused() {
-        let mut books = Books::new(Quota::of(64 * MIB));
+        let mut tracker = UsageTracker::new(Quota::of(64 * MIB));
         let team = Domain::namespace("team");
-        books.reserve(&team, 6 * MIB, 0).unwrap();
-        assert!(!books.take_news());
-        assert_eq!(books.full(&team), None);
-        books.reserve(&team, 3 * MIB, 0).unwrap_err();
-        assert!(books.take_news(), "listeners hear of it");
-        assert_eq!(books.full(&team).unwrap().used, 6 * MIB);
-        assert_eq!(books.full(&Domain::Everyone), None);
-        assert!(!books.take_news());
-        books.release(&team, 2 * MIB);
-        assert!(books.take_news());
-        assert_eq!(books.full(&team), None);
-        books.reserve(&team, 4 * MIB, 0).unwrap();
-        assert!(books.take_news(), "no ordinary document fits");
-        assert!(books.full(&team).is_some());
+        tracker.reserve(&team, 6 * MIB, 0).unwrap();
+        assert!(!tracker.take_news());
+        assert_eq!(tracker.full(&team), None);
+        tracker.reserve(&team, 3 * MIB, 0).unwrap_err();
+        assert!(tracker.take_news(), "listeners hear of it");
+        assert_eq!(tracker.full(&team).unwrap().used, 6 * MIB);
+        assert_eq!(tracker.full(&Domain::Everyone), None);
+        assert!(!tracker.take_news());
+        tracker.release(&team, 2 * MIB);
+        assert!(tracker.take_news());
+        assert_eq!(tracker.full(&team), None);
+        tracker.reserve(&team, 4 * MIB, 0).unwrap();
+        assert!(tracker.take_news(), "no ordinary document fits");
+        assert!(tracker.full(&team).is_some());
     }
 }

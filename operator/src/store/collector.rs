@@ -1,4 +1,4 @@
-//! Keeps the store in order: counts what is used on every replica, and deletes what nothing names on the leader.
+//! The garbage collector: every replica counts what is used; the leader deletes what nothing names.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -24,47 +24,49 @@ const AT_ONCE: usize = 4;
 /// The ledger of what is unreferenced. Outside of the quota, and never collected.
 const LEDGER: Key = Key::Ledger("unreferenced");
 
-/// Tends `store` for as long as the process lives. `in_use` returns every digest that a template, a pod, a mitigation record or an open
+/// Counts and collects `store` for as long as the process lives. `in_use` returns every digest that a template, a pod, a mitigation record or an open
 /// question names, or `None` as long as that is not known: then nothing is deleted.
-pub async fn tend(
+pub async fn maintain(
     context: Context,
     store: Store,
     leadership: Leadership,
     in_use: impl Fn(DateTime<Utc>) -> Option<BTreeSet<Digest>> + Send,
 ) {
-    let mut tending = Tending::new(store);
+    let mut collector = Collector::new(store);
     let mut interval = tokio::time::interval(EVERY);
     loop {
         interval.tick().await;
         let now = context.clock.now();
         let names = in_use(now).filter(|_| leadership.is_current());
-        match tending.run(names, &|| leadership.is_current(), now).await {
-            Ok(Tended { deleted: 0, failed: 0 }) => {}
-            Ok(Tended { deleted, failed }) => {
+        match collector.run(names, &|| leadership.is_current(), now).await {
+            Ok(Collected { deleted: 0, failed: 0 }) => {}
+            Ok(Collected { deleted, failed }) => {
                 tracing::info!(deleted, failed, "documents that nothing has named for a day were deleted");
             }
-            Err(error) => tracing::warn!(%error, "the report store could not be tended and is tried again"),
+            Err(error) => {
+                tracing::warn!(%error, "the report store could not be counted or collected and is tried again")
+            }
         }
     }
 }
 
-/// What one run did.
+/// The outcome of one run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tended {
+pub struct Collected {
     pub deleted: usize,
     /// Deletions that the place did not carry out; they are tried again after another day.
     pub failed: usize,
 }
 
-/// What is remembered from one run to the next.
+/// Decides and deletes, run by run; the times that matter are in the store.
 #[derive(Debug)]
-pub struct Tending {
+pub struct Collector {
     store: Store,
     /// The manifests behind the index and configuration digests in use: read again when their document changes.
     manifests: HashMap<Digest, (Version, Vec<Digest>)>,
 }
 
-impl Tending {
+impl Collector {
     #[must_use]
     pub fn new(store: Store) -> Self {
         Self { store, manifests: HashMap::new() }
@@ -79,19 +81,19 @@ impl Tending {
         names: Option<BTreeSet<Digest>>,
         may_write: &(impl Fn() -> bool + Sync),
         now: DateTime<Utc>,
-    ) -> Result<Tended, StoreError> {
+    ) -> Result<Collected, StoreError> {
         let Some(names) = names else {
-            self.store.take_stock(|_| ()).await?;
-            return Ok(Tended::default());
+            self.store.count_usage(|_| ()).await?;
+            return Ok(Collected::default());
         };
         let in_use = self.with_manifests(names).await?;
         let (before, version) = self.unreferenced().await?;
         let mut sweep = Sweep::new(&in_use, &before, now);
-        self.store.take_stock(|entry| sweep.visit(&entry.key)).await?;
+        self.store.count_usage(|entry| sweep.visit(&entry.key)).await?;
         let Swept { expired, mut unreferenced } = sweep.finish();
         let expired = self.without_used_resolutions(expired, &in_use, &mut unreferenced).await?;
         if !may_write() {
-            return Ok(Tended::default());
+            return Ok(Collected::default());
         }
         if unreferenced != before {
             let content = serde_json::to_vec(&unreferenced).unwrap_or_default();
@@ -107,18 +109,19 @@ impl Tending {
                 tracing::warn!(%key, %error, "an unreferenced document could not be deleted");
             })
         });
-        let count = |mut tended: Tended, outcome: Result<bool, StoreError>| async move {
+        let count = |mut collected: Collected, outcome: Result<bool, StoreError>| async move {
             match outcome {
-                Ok(deleted) => tended.deleted += usize::from(deleted),
-                Err(_) => tended.failed += 1,
+                Ok(deleted) => collected.deleted += usize::from(deleted),
+                Err(_) => collected.failed += 1,
             }
-            tended
+            collected
         };
-        let tended = stream::iter(deletions).buffer_unordered(AT_ONCE).fold(Tended::default(), count).await;
+        let collected =
+            stream::iter(deletions).buffer_unordered(AT_ONCE).fold(Collected::default(), count).await;
         if let Backend::ConfigMaps(maps) = &self.store.0.backend {
             maps.delete_orphans(may_write, now).await?;
         }
-        Ok(tended)
+        Ok(collected)
     }
 
     /// Adds the manifests that stand behind the index and configuration digests among `names`.
@@ -193,7 +196,7 @@ impl Tending {
     }
 }
 
-/// The manifests of a resolution. A damaged one names none: the next scan of the image writes it again, long before a day is over.
+/// Returns the manifests of a resolution. A damaged one names none: the next scan of the image writes it again, long before a day is over.
 async fn manifests(store: &Store, digest: &Digest) -> Result<Vec<Digest>, StoreError> {
     match store.resolution(digest).await {
         Ok(resolution) => {
