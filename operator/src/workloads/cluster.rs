@@ -180,9 +180,8 @@ impl Cluster {
         now: Instant,
     ) -> Top<'_> {
         match self.above(kind, namespace, controller) {
-            Above::Nothing => Top::Itself,
             Above::Missing if self.is_held_back(uid, now) => Top::HeldBack,
-            Above::Missing => Top::Itself,
+            Above::Nothing | Above::Missing => Top::Itself,
             Above::Owner(above, owner) => {
                 match self.top(owner.id.kind, namespace, above, owner.controller.as_ref(), now) {
                     Top::Itself => Top::Owner(above),
