@@ -3,11 +3,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use breakwater_core::{
     Platform,
-    workload::{RunningImage, Workload, WorkloadKind, WorkloadRef},
+    workload::{Container, ContainerKind, RunningImage, Workload, WorkloadKind, WorkloadRef},
 };
 
 use super::{
@@ -15,11 +16,14 @@ use super::{
     table::Table,
 };
 
-/// The controller of an object, from its ownerReferences.
+/// Labels or annotations; objects with equal ones share them.
+pub(super) type Marks = Arc<BTreeMap<String, String>>;
+
+/// The controller of an object, as its ownerReferences claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Controller {
-    /// One that Kubernetes itself ships and we watch; else only its name is of interest.
-    pub(super) built_in: bool,
+    /// A kind that is watched; absent for every other, of which only the name is of interest.
+    pub(super) kind: Option<WorkloadKind>,
     pub(super) uid: Box<str>,
     /// `Kind/name`.
     pub(super) title: Box<str>,
@@ -30,8 +34,10 @@ pub(super) struct Controller {
 pub(super) struct Owner {
     pub(super) id: WorkloadRef,
     pub(super) controller: Option<Controller>,
-    pub(super) labels: BTreeMap<String, String>,
-    pub(super) annotations: BTreeMap<String, String>,
+    pub(super) labels: Marks,
+    pub(super) annotations: Marks,
+    /// Whether it is a Job that has completed or failed.
+    pub(super) finished: bool,
     pub(super) replicas: Option<i32>,
     /// Unknown for ReplicaSets: only their metadata is watched.
     pub(super) template: Option<Arc<TemplateFacts>>,
@@ -42,9 +48,9 @@ pub(super) struct PodRow {
     pub(super) namespace: Arc<str>,
     pub(super) name: Box<str>,
     pub(super) controller: Option<Controller>,
-    /// Kept only where the pod may be a workload of its own.
-    pub(super) labels: BTreeMap<String, String>,
-    pub(super) annotations: BTreeMap<String, String>,
+    /// Kept for every pod: one whose owner does not exist is judged as itself.
+    pub(super) labels: Marks,
+    pub(super) annotations: Marks,
     pub(super) node: Option<Arc<str>>,
     pub(super) template: Arc<TemplateFacts>,
     pub(super) images: Arc<[ContainerImage]>,
@@ -70,6 +76,8 @@ pub(super) struct Cluster {
     pub(super) cron_jobs: Table<Owner>,
     pub(super) namespaces: Table<NamespaceRow>,
     pub(super) nodes: Table<NodeRow>,
+    /// Objects whose claimed owner is not there, with the time when that was first seen.
+    orphans: HashMap<Box<str>, Instant>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,17 +92,38 @@ pub(super) struct NodeRow {
     pub(super) platform: Platform,
 }
 
-/// Deployment, ReplicaSet, pod are three; a custom chain of built-ins is cut here.
-const MAX_OWNERS: usize = 4;
+/// How long an object is held back whose claimed owner is not there: the watch of the owner's kind may lag behind, and the garbage
+/// collector may be about to delete the object. Afterwards it is judged as itself.
+pub(super) const ORPHAN_WAIT: Duration = Duration::from_secs(10);
 
-/// Who stands on top of an object.
+/// Whether Kubernetes has objects of kind `child` made by those of kind `owner`. It never leads in a circle: no chain is longer than three.
+fn makes(owner: WorkloadKind, child: WorkloadKind) -> bool {
+    use WorkloadKind::{CronJob, DaemonSet, Deployment, Job, Pod, ReplicaSet, StatefulSet};
+    match child {
+        Pod => matches!(owner, ReplicaSet | StatefulSet | DaemonSet | Job),
+        ReplicaSet => owner == Deployment,
+        Job => owner == CronJob,
+        Deployment | StatefulSet | DaemonSet | CronJob => false,
+    }
+}
+
+/// What stands directly above an object.
+enum Above<'a> {
+    /// Nothing that counts: the object is a workload itself.
+    Nothing,
+    /// An owner that exists, has the claimed UID and is of a kind that makes such objects.
+    Owner(&'a str, &'a Owner),
+    /// The claimed owner could make it, and is not there.
+    Missing,
+}
+
+/// What stands on top of an object.
 enum Top<'a> {
     /// An owner that is watched, by UID.
     Owner(&'a str),
-    /// Nothing, or something we do not watch, stands above the object itself.
     Itself,
-    /// Its owner is not there (any more, or yet): the garbage collector, or the next watch event, decides.
-    Nowhere,
+    /// It is held back: see [`ORPHAN_WAIT`].
+    HeldBack,
 }
 
 impl Cluster {
@@ -128,20 +157,62 @@ impl Cluster {
         self.owners().into_iter().find_map(|table| table.entry(uid))
     }
 
-    fn top<'a>(&'a self, controller: Option<&'a Controller>) -> Top<'a> {
-        let mut top = Top::Itself;
-        let mut above = controller;
-        for _ in 0..MAX_OWNERS {
-            let Some(controller) = above.filter(|controller| controller.built_in) else { return top };
-            let Some((uid, owner)) = self.owner(&controller.uid) else { return Top::Nowhere };
-            top = Top::Owner(uid);
-            above = owner.controller.as_ref();
+    fn above(&self, kind: WorkloadKind, namespace: &str, controller: Option<&Controller>) -> Above<'_> {
+        let claimed = controller.and_then(|controller| Some((controller, controller.kind?)));
+        let Some((controller, owner_kind)) = claimed.filter(|(_, owner)| makes(*owner, kind)) else {
+            return Above::Nothing;
+        };
+        match self.owner(&controller.uid) {
+            Some((uid, owner)) if owner.id.kind == owner_kind && owner.id.namespace == namespace => {
+                Above::Owner(uid, owner)
+            }
+            Some(_) => Above::Nothing,
+            None => Above::Missing,
         }
-        Top::Nowhere
     }
 
-    /// Every workload, from top owners and bare pods.
-    pub(super) fn workloads(&self) -> BTreeMap<WorkloadRef, Workload> {
+    fn top(
+        &self,
+        kind: WorkloadKind,
+        namespace: &str,
+        uid: &str,
+        controller: Option<&Controller>,
+        now: Instant,
+    ) -> Top<'_> {
+        match self.above(kind, namespace, controller) {
+            Above::Missing if self.is_held_back(uid, now) => Top::HeldBack,
+            Above::Nothing | Above::Missing => Top::Itself,
+            Above::Owner(above, owner) => {
+                match self.top(owner.id.kind, namespace, above, owner.controller.as_ref(), now) {
+                    Top::Itself => Top::Owner(above),
+                    top => top,
+                }
+            }
+        }
+    }
+
+    fn is_held_back(&self, uid: &str, now: Instant) -> bool {
+        self.orphans.get(uid).is_none_or(|since| now.saturating_duration_since(*since) < ORPHAN_WAIT)
+    }
+
+    /// Notes whose claimed owner is not there. Returns whether one of them is held back at `now`: then ask again after [`ORPHAN_WAIT`].
+    pub(super) fn note_orphans(&mut self, now: Instant) -> bool {
+        let pods = self
+            .pods
+            .iter()
+            .map(|(uid, pod)| (uid, self.above(WorkloadKind::Pod, &pod.namespace, pod.controller.as_ref())));
+        let owners = self.owners().into_iter().flat_map(Table::iter).map(|(uid, owner)| {
+            (uid, self.above(owner.id.kind, &owner.id.namespace, owner.controller.as_ref()))
+        });
+        let missing = pods.chain(owners).filter(|(_, above)| matches!(above, Above::Missing));
+        let orphans: HashMap<Box<str>, Instant> =
+            missing.map(|(uid, _)| (uid.into(), self.orphans.get(uid).copied().unwrap_or(now))).collect();
+        self.orphans = orphans;
+        self.orphans.keys().any(|uid| self.is_held_back(uid, now))
+    }
+
+    /// Every workload, from top owners and bare pods, as of `now` on the clock of [`Self::note_orphans`].
+    pub(super) fn workloads(&self, now: Instant) -> BTreeMap<WorkloadRef, Workload> {
         let namespaces: HashMap<&str, &BTreeMap<String, String>> =
             self.namespaces.iter().map(|(_, row)| (row.name.as_ref(), &row.labels)).collect();
         let platforms: HashMap<&str, &Platform> =
@@ -153,14 +224,17 @@ impl Cluster {
             workloads.insert(workload.id.clone(), workload);
         };
         for (uid, pod) in self.pods.iter() {
-            match self.top(pod.controller.as_ref()) {
+            match self.top(WorkloadKind::Pod, &pod.namespace, uid, pod.controller.as_ref(), now) {
                 Top::Owner(uid) => pods_of.entry(uid).or_default().push(pod),
+                // What terminates without an owner is being collected.
+                Top::Itself if pod.state == PodState::Terminating && self.orphans.contains_key(uid) => {}
                 Top::Itself => add(uid, &pod.as_owner(), &[pod]),
-                Top::Nowhere => {}
+                Top::HeldBack => {}
             }
         }
         for (uid, owner) in self.owners().into_iter().flat_map(Table::iter) {
-            if !matches!(self.top(owner.controller.as_ref()), Top::Itself) {
+            let top = self.top(owner.id.kind, &owner.id.namespace, uid, owner.controller.as_ref(), now);
+            if !matches!(top, Top::Itself) {
                 continue;
             }
             let pods = pods_of.get(uid).map(Vec::as_slice).unwrap_or_default();
@@ -182,8 +256,9 @@ impl PodRow {
                 name: self.name.to_string(),
             },
             controller: self.controller.clone(),
-            labels: self.labels.clone(),
-            annotations: self.annotations.clone(),
+            labels: Arc::clone(&self.labels),
+            annotations: Arc::clone(&self.annotations),
+            finished: false,
             replicas: None,
             template: Some(Arc::clone(&self.template)),
         }
@@ -213,42 +288,45 @@ fn assemble(
             platform: (*platform).clone(),
         }));
     }
-    let template = match &owner.template {
-        Some(template) => with_ephemeral(template, telling),
-        None => pods.first().map(|pod| (*pod.template).clone()).unwrap_or_default(),
-    };
+    // A ReplicaSet's template is read from the first of its pods by name, so that it is the same at each look.
+    let first = || pods.iter().copied().min_by(|a, b| a.name.cmp(&b.name)).map(|pod| &pod.template);
+    let template = owner.template.as_ref().or_else(first).map(|template| (**template).clone());
+    let mut template = template.unwrap_or_default();
+    // No template has ephemeral containers: they are those of a pod.
+    template.containers.retain(|container| container.kind != ContainerKind::Ephemeral);
+    let injected = injected(&template, telling);
     Workload {
         id: owner.id.clone(),
         uid: uid.to_owned(),
-        labels: owner.labels.clone(),
-        annotations: owner.annotations.clone(),
+        labels: (*owner.labels).clone(),
+        annotations: (*owner.annotations).clone(),
         namespace_labels: namespaces
             .get(owner.id.namespace.as_str())
             .map(|labels| (*labels).clone())
             .unwrap_or_default(),
         replicas: owner.replicas,
         running_pods: i32::try_from(alive.count()).unwrap_or(i32::MAX),
-        injected: vec![],
-        finished: false,
-        controlled_by: owner.controller.as_ref().map(|controller| controller.title.to_string()),
+        injected,
+        finished: owner.finished,
+        // It is a workload, so no owner of a built-in kind counts; a foreign one cannot be looked up and stays a claim.
+        controlled_by: owner
+            .controller
+            .as_ref()
+            .filter(|controller| controller.kind.is_none())
+            .map(|controller| controller.title.to_string()),
         containers: template.containers,
         pull_secrets: template.pull_secrets,
         running: running.into_iter().collect(),
     }
 }
 
-/// Containers that only pods have: debuggers that somebody attached, side-cars that a webhook added.
-fn with_ephemeral<'a>(template: &TemplateFacts, pods: impl Iterator<Item = &'a &'a PodRow>) -> TemplateFacts {
-    let mut template = template.clone();
-    for pod in pods {
-        for container in &pod.template.containers {
-            let known = |c: &breakwater_core::workload::Container| {
-                c.kind == container.kind && c.name == container.name
-            };
-            if !template.containers.iter().any(known) {
-                template.containers.push(container.clone());
-            }
-        }
-    }
-    template
+/// Containers that pods have and the template lacks, by kind and name: attached debuggers, side-cars that a webhook added, those of an
+/// earlier revision. As many as the pods have; sorted, each once.
+fn injected<'a>(template: &TemplateFacts, pods: impl Iterator<Item = &'a &'a PodRow>) -> Vec<Container> {
+    let is_known = |container: &Container| {
+        template.containers.iter().any(|known| known.kind == container.kind && known.name == container.name)
+    };
+    let of_pods = pods.flat_map(|pod| &pod.template.containers);
+    let injected: BTreeSet<&Container> = of_pods.filter(|container| !is_known(container)).collect();
+    injected.into_iter().cloned().collect()
 }

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod images;
+mod last_run;
 pub(crate) mod objects;
 mod rows;
 mod shared;
@@ -16,7 +17,7 @@ mod tests;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -69,11 +70,17 @@ impl Workloads {
         let workloads = Self(Arc::default());
         watches::spawn(context, &workloads);
         let publisher = workloads.clone();
+        let clock = context.clock;
         context.background.spawn("workloads", async move {
             loop {
                 publisher.0.changed.notified().await;
                 tokio::time::sleep(SETTLE).await;
-                publisher.publish();
+                while publisher.publish(clock.monotonic()) {
+                    let again = tokio::time::timeout(cluster::ORPHAN_WAIT, publisher.0.changed.notified());
+                    // Either way the facts are to be read again.
+                    let _ = again.await;
+                    tokio::time::sleep(SETTLE).await;
+                }
             }
         });
         workloads
@@ -135,36 +142,39 @@ impl Workloads {
     }
 
     /// Makes the facts visible, unless they are incomplete or as before. Workloads that did not change stay the same allocation.
-    fn publish(&self) {
-        let (mut workloads, platforms) = {
-            let facts = self.0.facts.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Returns whether an object is held back until its owner is seen: then ask again.
+    fn publish(&self, now: Instant) -> bool {
+        let (mut workloads, platforms, held_back) = {
+            let mut facts = self.0.facts.lock().unwrap_or_else(PoisonError::into_inner);
             if !facts.cluster.is_listed() {
-                return;
+                return false;
             }
-            (facts.cluster.workloads(), facts.cluster.platforms())
+            let held_back = facts.cluster.note_orphans(now);
+            (facts.cluster.workloads(now), facts.cluster.platforms(), held_back)
         };
         let before = self.0.published.load();
-        let mut same =
-            before.complete && before.workloads.len() == workloads.len() && before.platforms == platforms;
-        let mut next = BTreeMap::new();
-        while let Some((id, workload)) = workloads.pop_first() {
-            let kept = match before.workloads.get(&id).filter(|known| ***known == workload) {
+        let (mut next, mut changed) = (BTreeMap::new(), Vec::new());
+        while let Some((id, mut workload)) = workloads.pop_first() {
+            let known = before.workloads.get(&id);
+            if let Some(known) = known {
+                last_run::keep(&mut workload, known);
+            }
+            let kept = match known.filter(|known| ***known == workload) {
                 Some(known) => Arc::clone(known),
                 None => {
-                    same = false;
+                    changed.push(id.clone());
                     Arc::new(workload)
                 }
             };
             next.insert(id, kept);
         }
-        if same {
-            return;
+        changed.extend(before.workloads.keys().filter(|id| !next.contains_key(*id)).cloned());
+        if before.complete && changed.is_empty() && before.platforms == platforms {
+            return held_back;
         }
-        let gone = before.workloads.keys().filter(|id| !next.contains_key(*id));
-        let new = next.iter().filter(|(id, workload)| before.workloads.get(*id) != Some(*workload));
-        let changed: Vec<WorkloadRef> = gone.chain(new.map(|(id, _)| id)).cloned().collect();
         self.0.published.store(Arc::new(Published { complete: true, workloads: next, platforms }));
         self.0.version.send_modify(|version| *version = version.wrapping_add(1));
         self.0.changes.publish(&changed);
+        held_back
     }
 }

@@ -166,7 +166,30 @@ macro_rules! templated {
 templated!(DeploymentObject, "Deployment");
 templated!(StatefulSetObject, "StatefulSet");
 templated!(DaemonSetObject, "DaemonSet");
-templated!(JobObject, "Job");
+
+#[derive(Debug, Clone, Default, Deserialize, Resource)]
+#[resource(inherit = "Job")]
+#[serde(default)]
+pub(super) struct JobObject {
+    #[serde(deserialize_with = "meta")]
+    pub(super) metadata: ObjectMeta,
+    pub(super) spec: TemplateSpec,
+    pub(super) status: JobStatus,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct JobStatus {
+    pub(super) conditions: Option<Vec<JobCondition>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct JobCondition {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) status: String,
+}
 
 #[derive(Debug, Clone, Default, Deserialize, Resource)]
 #[resource(inherit = "CronJob")]

@@ -1,12 +1,14 @@
 //! From one Kubernetes object to its row.
 
+use std::collections::BTreeMap;
+
 use breakwater_core::workload::{WorkloadKind, WorkloadRef};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{
-    cluster::{Controller, NamespaceRow, NodeRow, Owner, PodRow, PodState},
+    cluster::{Controller, Marks, NamespaceRow, NodeRow, Owner, PodRow, PodState},
     images::{self, ContainerImage, TemplateFacts},
-    objects::{NamespaceObject, NodeObject, PodObject, PodSpec, is_kept},
+    objects::{JobObject, NamespaceObject, NodeObject, PodObject, PodSpec, is_kept},
     shared::Shared,
 };
 
@@ -16,24 +18,32 @@ pub(super) struct Pool {
     names: Shared<str>,
     templates: Shared<TemplateFacts>,
     images: Shared<[ContainerImage]>,
+    marks: Shared<BTreeMap<String, String>>,
 }
 
-/// Kinds we watch, with the group that ships them: another group's `Deployment` is a stranger.
-const BUILT_IN: [(&str, &str); 6] = [
-    ("Deployment", "apps/"),
-    ("ReplicaSet", "apps/"),
-    ("StatefulSet", "apps/"),
-    ("DaemonSet", "apps/"),
-    ("Job", "batch/"),
-    ("CronJob", "batch/"),
+impl Pool {
+    fn marks(&mut self, marks: Option<BTreeMap<String, String>>) -> Marks {
+        self.marks.share(marks.unwrap_or_default())
+    }
+}
+
+/// Kinds that are watched, with the group that ships them: another group's `Deployment` is a stranger.
+const WATCHED: [(WorkloadKind, &str); 6] = [
+    (WorkloadKind::Deployment, "apps/"),
+    (WorkloadKind::ReplicaSet, "apps/"),
+    (WorkloadKind::StatefulSet, "apps/"),
+    (WorkloadKind::DaemonSet, "apps/"),
+    (WorkloadKind::Job, "batch/"),
+    (WorkloadKind::CronJob, "batch/"),
 ];
 
 pub(super) fn controller(metadata: &ObjectMeta) -> Option<Controller> {
     let owner = metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))?;
     Some(Controller {
-        built_in: BUILT_IN
+        kind: WATCHED
             .iter()
-            .any(|(kind, group)| owner.kind == *kind && owner.api_version.starts_with(group)),
+            .find(|(kind, group)| owner.kind == kind.as_str() && owner.api_version.starts_with(group))
+            .map(|(kind, _)| *kind),
         uid: owner.uid.as_str().into(),
         title: format!("{}/{}", owner.kind, owner.name).into(),
     })
@@ -47,15 +57,14 @@ pub(super) fn pod(pod: PodObject, pool: &mut Pool) -> Option<(String, PodRow)> {
         _ => PodState::Alive,
     };
     let controller = controller(&metadata);
-    let on_its_own = !controller.as_ref().is_some_and(|controller| controller.built_in);
     let template = pool.templates.share(TemplateFacts::of(&pod.spec));
     let images = pool.images.share(images::running(&template, &pod.status));
     let row = PodRow {
         namespace: pool.names.share(metadata.namespace?),
         name: metadata.name?.into(),
         controller,
-        labels: metadata.labels.filter(|_| on_its_own).unwrap_or_default(),
-        annotations: metadata.annotations.filter(|_| on_its_own).unwrap_or_default(),
+        labels: pool.marks(metadata.labels),
+        annotations: pool.marks(metadata.annotations),
         node: pod.spec.node_name.map(|node| pool.names.share(node)),
         template,
         images,
@@ -78,20 +87,25 @@ pub(super) fn owner(
     let row = Owner {
         id: WorkloadRef { kind, namespace: metadata.namespace?, name: metadata.name? },
         controller,
-        labels: metadata.labels.unwrap_or_default(),
-        annotations,
+        labels: pool.marks(metadata.labels),
+        annotations: pool.marks(Some(annotations)),
+        finished: false,
         replicas,
         template: template.map(|spec| pool.templates.share(TemplateFacts::of(spec))),
     };
     Some((metadata.uid?, row))
 }
 
-/// A ReplicaSet, of which only the way up is of interest: labels and annotations are kept if it may be a workload itself.
-pub(super) fn replica_set(mut metadata: ObjectMeta, pool: &mut Pool) -> Option<(String, Owner)> {
-    if controller(&metadata).is_some_and(|controller| controller.built_in) {
-        metadata.labels = None;
-        metadata.annotations = None;
-    }
+/// A Job; it is finished once its controller has said so.
+pub(super) fn job(object: JobObject, pool: &mut Pool) -> Option<(String, Owner)> {
+    let ended = |kind: &str| matches!(kind, "Complete" | "Failed");
+    let finished = object.status.conditions.iter().flatten().any(|c| ended(&c.kind) && c.status == "True");
+    let (uid, row) = owner(WorkloadKind::Job, object.metadata, None, Some(&object.spec.template.spec), pool)?;
+    Some((uid, Owner { finished, ..row }))
+}
+
+/// A ReplicaSet, of which only the metadata is read.
+pub(super) fn replica_set(metadata: ObjectMeta, pool: &mut Pool) -> Option<(String, Owner)> {
     owner(WorkloadKind::ReplicaSet, metadata, None, None, pool)
 }
 

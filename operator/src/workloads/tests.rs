@@ -1,25 +1,35 @@
 //! From Kubernetes objects, as the API server sends them, to workloads.
 
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
+
 use breakwater_core::{
     Digest, Platform,
-    workload::{ContainerKind, ImageIdentity, Workload, WorkloadKind, WorkloadRef},
+    workload::{Container, ContainerKind, ImageIdentity, Workload, WorkloadKind, WorkloadRef},
 };
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
 use super::{
     Workloads,
-    cluster::Cluster,
+    cluster::{Cluster, ORPHAN_WAIT},
     images::TemplateFacts,
     objects::{CronJobObject, DeploymentObject, JobObject, NamespaceObject, NodeObject, PodObject, PodSpec},
     rows::{self, Pool},
 };
+use crate::changes::Changed;
 
 #[derive(Default)]
 struct World {
     cluster: Cluster,
     pool: Pool,
 }
+
+/// When a test looks at the cluster.
+#[allow(clippy::disallowed_methods, reason = "any instant does, and there is no other way to make one")]
+static NOW: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl World {
     /// A node, a labelled namespace `shop`, everything listed.
@@ -67,9 +77,7 @@ impl World {
 
     fn job(&mut self, object: Value) {
         let object: JobObject = serde_json::from_value(object).unwrap();
-        self.cluster.jobs.follow(Event::Apply(object), |o| {
-            rows::owner(WorkloadKind::Job, o.metadata, None, Some(&o.spec.template.spec), &mut self.pool)
-        });
+        self.cluster.jobs.follow(Event::Apply(object), |o| rows::job(o, &mut self.pool));
     }
 
     fn cron_job(&mut self, object: Value) {
@@ -81,11 +89,15 @@ impl World {
     }
 
     fn get(&self, kind: WorkloadKind, name: &str) -> Option<Workload> {
-        self.cluster.workloads().remove(&WorkloadRef { kind, namespace: "shop".into(), name: name.into() })
+        self.cluster.workloads(*NOW).remove(&WorkloadRef {
+            kind,
+            namespace: "shop".into(),
+            name: name.into(),
+        })
     }
 
     fn names(&self) -> Vec<String> {
-        self.cluster.workloads().keys().map(ToString::to_string).collect()
+        self.cluster.workloads(*NOW).keys().map(ToString::to_string).collect()
     }
 }
 
@@ -330,9 +342,114 @@ fn a_debugger_attached_to_a_pod_belongs_to_its_deployment() {
     let mut pod =
         running_pod("a", Some(controller("apps/v1", "ReplicaSet", "web-1", "rs-web-1")), "r.test/app:1");
     pod["spec"]["ephemeralContainers"] = json!([{"name": "debug", "image": "r.test/debug:1"}]);
+    let id = format!("r.test/debug@{}", digest("debug"));
+    pod["status"]["ephemeralContainerStatuses"] = json!([{"name": "debug", "imageID": id}]);
     world.pod(pod);
-    let containers = world.get(WorkloadKind::Deployment, "web").unwrap().containers;
-    assert_eq!(containers.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["app", "debug"]);
+    let web = world.get(WorkloadKind::Deployment, "web").unwrap();
+    assert_eq!((names(&web.containers), names(&web.injected)), (vec!["app"], vec!["debug"]));
+    let running: Vec<_> = web.running.iter().map(|image| image.container.as_str()).collect();
+    assert_eq!(running, ["app", "debug"], "what the debugger runs is told as well");
+}
+
+fn names(containers: &[Container]) -> Vec<&str> {
+    containers.iter().map(|container| container.name.as_str()).collect()
+}
+
+#[test]
+fn a_side_car_and_a_renamed_container_are_told_apart_from_the_template() {
+    let mut world = web();
+    let owner = controller("apps/v1", "ReplicaSet", "web-1", "rs-web-1");
+    let mut pod = running_pod("a", Some(owner), "r.test/app:1");
+    pod["spec"]["containers"] =
+        json!([{"name": "proxy", "image": "r.test/proxy:1"}, {"name": "old", "image": "r.test/app:0"}]);
+    world.pod(pod);
+    let web = world.get(WorkloadKind::Deployment, "web").unwrap();
+    assert_eq!((names(&web.containers), names(&web.injected)), (vec!["app"], vec!["old", "proxy"]));
+}
+
+#[test]
+fn a_bare_pods_debugger_is_no_part_of_its_template() {
+    let mut world = World::new();
+    let mut pod = running_pod("solo", None, "r.test/app:1");
+    pod["spec"]["ephemeralContainers"] = json!([{"name": "debug", "image": "r.test/debug:1"}]);
+    world.pod(pod);
+    let solo = world.get(WorkloadKind::Pod, "solo").unwrap();
+    assert_eq!((names(&solo.containers), names(&solo.injected)), (vec!["app"], vec!["debug"]));
+}
+
+#[test]
+fn an_owner_counts_only_if_it_is_there_and_makes_such_objects() {
+    let claims = [
+        ("a Deployment makes no pods", controller("apps/v1", "Deployment", "web", "dep-1"), true),
+        ("the UID is that of another kind", controller("apps/v1", "ReplicaSet", "web", "dep-1"), true),
+        ("a CronJob makes no pods", controller("batch/v1", "CronJob", "tick", "cj"), true),
+        ("a ReplicaSet makes pods", controller("apps/v1", "ReplicaSet", "web-1", "rs-web-1"), false),
+    ];
+    for (why, claim, itself) in claims {
+        let mut world = web();
+        world.pod(running_pod("x", Some(claim), "r.test/x:1"));
+        let x = world.get(WorkloadKind::Pod, "x");
+        assert_eq!(x.is_some(), itself, "{why}");
+        assert_eq!(x.and_then(|x| x.controlled_by), None, "{why}");
+    }
+}
+
+#[test]
+fn an_owner_in_another_namespace_does_not_count() {
+    let mut world = web();
+    let claim = controller("apps/v1", "ReplicaSet", "web-1", "rs-web-1");
+    let mut pod = running_pod("x", Some(claim), "r.test/x:1");
+    pod["metadata"]["namespace"] = json!("other");
+    world.pod(pod);
+    assert_eq!(world.names(), ["Deployment/shop/web", "Pod/other/x"]);
+}
+
+#[test]
+fn owners_in_a_circle_are_judged_as_themselves() {
+    let mut world = World::new();
+    world.replica_set("a", Some(controller("apps/v1", "ReplicaSet", "b", "rs-b")));
+    world.replica_set("b", Some(controller("apps/v1", "ReplicaSet", "a", "rs-a")));
+    world.replica_set("self", Some(controller("apps/v1", "ReplicaSet", "self", "rs-self")));
+    for name in ["a", "b", "self"] {
+        let owner = controller("apps/v1", "ReplicaSet", name, &format!("rs-{name}"));
+        world.pod(running_pod(name, Some(owner), "r.test/app:1"));
+    }
+    assert_eq!(world.names(), ["ReplicaSet/shop/a", "ReplicaSet/shop/b", "ReplicaSet/shop/self"]);
+}
+
+#[test]
+fn a_forged_owner_hides_a_pod_for_a_moment_only() {
+    let mut world = World::new();
+    world.pod(running_pod("x", Some(controller("apps/v1", "ReplicaSet", "no", "rs-no")), "r.test/app:1"));
+    assert!(world.cluster.note_orphans(*NOW), "it is held back");
+    assert!(world.names().is_empty());
+    let later = *NOW + ORPHAN_WAIT;
+    assert!(!world.cluster.note_orphans(later), "the first sight counts, not the last");
+    let found: Vec<_> = world.cluster.workloads(later).into_values().collect();
+    let [x] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((x.id.name.as_str(), x.labels["app"].as_str(), x.running.len()), ("x", "web", 1));
+    world.replica_set("no", None);
+    // The same UID as the claim: from now on it is the owner.
+    assert!(!world.cluster.note_orphans(later + Duration::from_secs(1)));
+    assert_eq!(world.names(), ["ReplicaSet/shop/no"]);
+}
+
+#[test]
+fn a_job_is_finished_once_its_controller_says_so() {
+    for (kind, status, finished) in [
+        ("Complete", "True", true),
+        ("Failed", "True", true),
+        ("Complete", "False", false),
+        ("Suspended", "True", false),
+    ] {
+        let mut world = World::new();
+        world.job(json!({
+            "metadata": {"name": "once", "namespace": "shop", "uid": "j1"},
+            "spec": {"template": {"spec": simple_template()}},
+            "status": {"conditions": [{"type": kind, "status": status}]},
+        }));
+        assert_eq!(world.get(WorkloadKind::Job, "once").unwrap().finished, finished, "{kind} {status}");
+    }
 }
 
 #[test]
@@ -348,6 +465,8 @@ fn odd_objects_are_read_as_far_as_they_go() {
 async fn is_ready_after_every_first_list_and_tells_changes_once() {
     let workloads = Workloads(std::sync::Arc::default());
     let version = workloads.changed();
+    let mut subscription = workloads.subscribe();
+    assert_eq!(subscription.take(), Some(Changed::All), "a subscriber begins with everything");
     let list = |cluster: &mut Cluster, pool: &mut Pool, with_nodes: bool| {
         cluster.pods.follow(Event::<PodObject>::InitDone, |o| rows::pod(o, pool));
         let none = |_: ()| None;
@@ -368,23 +487,34 @@ async fn is_ready_after_every_first_list_and_tells_changes_once() {
         true
     };
     workloads.update(|cluster, pool| list(cluster, pool, false));
-    workloads.publish();
+    workloads.publish(*NOW);
     assert!(!workloads.is_ready(), "nodes are not listed");
     workloads.update(|cluster, pool| list(cluster, pool, true));
-    workloads.publish();
+    workloads.publish(*NOW);
     assert!(workloads.is_ready());
     workloads.ready().await;
     assert_eq!(*version.borrow(), 1);
-    workloads.publish();
+    workloads.publish(*NOW);
     assert_eq!(*version.borrow(), 1, "nothing changed");
     let pod = serde_json::from_value(running_pod("solo", None, "r.test/app:1")).unwrap();
     workloads.update(|cluster, pool| cluster.pods.follow(Event::Apply(pod), |o| rows::pod(o, pool)));
-    workloads.publish();
+    workloads.publish(*NOW);
     assert_eq!((*version.borrow(), workloads.all().len()), (2, 1));
     let before = workloads.all();
     let other = serde_json::from_value(running_pod("other", None, "r.test/app:1")).unwrap();
     workloads.update(|cluster, pool| cluster.pods.follow(Event::Apply(other), |o| rows::pod(o, pool)));
-    workloads.publish();
+    workloads.publish(*NOW);
+    let id =
+        |name: &str| WorkloadRef { kind: WorkloadKind::Pod, namespace: "shop".into(), name: name.into() };
+    assert_eq!(subscription.take(), Some(Changed::These([id("solo"), id("other")].into())));
     let kept = workloads.get(&before[0].id).unwrap();
     assert!(std::sync::Arc::ptr_eq(&before[0], &kept), "what did not change stays the same allocation");
+    let gone = serde_json::from_value(running_pod("solo", None, "r.test/app:1")).unwrap();
+    workloads.update(|cluster, pool| cluster.pods.follow(Event::Delete(gone), |o| rows::pod(o, pool)));
+    workloads.publish(*NOW);
+    assert_eq!(
+        subscription.take(),
+        Some(Changed::These([id("solo")].into())),
+        "what went is named, nothing else"
+    );
 }

@@ -74,9 +74,7 @@ pub(super) fn spawn(context: &Context, workloads: &Workloads) {
         })
     });
     follow::<JobObject>(context, workloads, |event, cluster, pool| {
-        cluster.jobs.follow(event, |object| {
-            rows::owner(WorkloadKind::Job, object.metadata, None, Some(&object.spec.template.spec), pool)
-        })
+        cluster.jobs.follow(event, |object| rows::job(object, pool))
     });
     follow::<CronJobObject>(context, workloads, |event, cluster, pool| {
         cluster.cron_jobs.follow(event, |object| {
