@@ -19,11 +19,11 @@ const SHOWN_AFTER_END: TimeDelta = TimeDelta::hours(1);
 
 /// The mitigations that belong into the status, those in force first. `pods` returns how many pods of a workload run, and nothing for
 /// one that does not exist any more.
-pub(super) fn shown<'a>(
-    states: &'a [MitigationState],
+pub(super) fn shown(
+    states: &[MitigationState],
     pods: impl Fn(&MitigationState) -> Option<i32>,
     now: DateTime<Utc>,
-) -> Vec<&'a MitigationState> {
+) -> Vec<&MitigationState> {
     let is_current = |state: &&MitigationState| {
         let over = is_over(state.state);
         pods(state).is_some() && !(over && now - state.since > SHOWN_AFTER_END)
