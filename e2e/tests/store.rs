@@ -45,7 +45,7 @@ impl Bench {
     fn new() -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
         let directory = tempfile::tempdir().unwrap();
-        let layout = Layout::from_environment();
+        let layout = Layout::from_environment().unwrap();
         let server = ObjectServer::start(&layout, directory.path(), &Progress::new()).unwrap();
         let credentials = directory.path().join("credentials");
         std::fs::create_dir(&credentials).unwrap();

@@ -132,11 +132,12 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
     let pins = Pins::default();
     let in_use = {
-        let (workloads, images) = (workloads.clone(), images.clone());
+        let (workloads, images, pins) = (workloads.clone(), images.clone(), pins.clone());
         move |now| {
             let known = workloads.is_ready() && images.is_ready();
             let mut digests = pins.get().filter(|_| known)?;
             digests.extend(inventory::in_use(&workloads.all(), &images.scans(), now));
+            digests.extend(images.repositories());
             Some(digests)
         }
     };
@@ -163,6 +164,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         images,
         policies,
         verdicts,
+        pins,
         ready,
     };
     tasks.spawn("leader", async move {
@@ -186,13 +188,15 @@ struct Rooms {
     images: Images,
     policies: PolicyStore,
     verdicts: Arc<Verdicts>,
+    pins: Pins,
     ready: watch::Sender<bool>,
 }
 
 impl Rooms {
     /// Waits for the facts, then for the lease, then acts until the process is asked to stop.
     async fn lead(self) -> anyhow::Result<()> {
-        let Self { context, events, leadership, store, workloads, images, policies, verdicts, ready } = self;
+        let Self { context, events, leadership, store, workloads, images, policies, verdicts, pins, ready } =
+            self;
         let stop = context.stop.clone();
         let prepared = async {
             workloads.ready().await;
@@ -210,6 +214,7 @@ impl Rooms {
         let mitigation = Mitigation::default();
         let (c, w, i, l, e) = (&context, &workloads, &images, &leadership, &events);
         let p = &policies;
+        let s = store.clone();
         let scans = scanjob::run(c.clone(), store, w.clone(), i.clone(), p.clone(), l.clone(), e.clone());
         tasks.spawn("scanjob", scans);
         let rooms = imagepolicy::Rooms {
@@ -219,6 +224,7 @@ impl Rooms {
             workloads: w.clone(),
             images: i.clone(),
             mitigation: mitigation.clone(),
+            store: s,
         };
         tasks.spawn("imagepolicy", imagepolicy::run(rooms, l.clone(), e.clone()));
         tasks.spawn("runtimebaseline", runtimebaseline::run(c.clone(), w.clone(), e.clone()));
@@ -227,7 +233,10 @@ impl Rooms {
             rescans.await;
             anyhow::Ok(())
         });
-        tasks.spawn("mitigation", mitigation.run(context, verdicts, workloads, images, leadership, events));
+        tasks.spawn(
+            "mitigation",
+            mitigation.run(context, verdicts, workloads, images, leadership, events, pins),
+        );
         Ok(tasks.run(GRACE).await?)
     }
 }

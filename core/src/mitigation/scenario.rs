@@ -131,6 +131,8 @@ pub(super) fn verdict(compliance: Compliance) -> Verdict {
         fixable_critical: 1,
         known_exploited: 0,
         changes_at: None,
+        advisories_at: None,
+        in_grace: Default::default(),
     }
 }
 

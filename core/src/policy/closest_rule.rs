@@ -35,7 +35,6 @@ mod tests {
         for (typo, meant) in [
             ("vulnerabilites.max", "vulnerabilities.max"),
             ("image.requiredigest", "image.requireDigest"),
-            ("BW-IMG-200", "BW-IMG-020"),
             ("trustedRegistries", "image.trustedRegistries"),
         ] {
             assert!(!is_rule_or_check(typo));

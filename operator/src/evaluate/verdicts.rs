@@ -4,10 +4,12 @@ use std::{
 };
 
 use breakwater_core::{
-    mitigation::Policies,
+    mitigation::{Mode, Policies},
     policy::{Compliance, Policy, Verdict},
     workload::{Workload, WorkloadRef},
 };
+
+use breakwater_crds::names::labels;
 
 use crate::changes::{Changes, Subscription};
 
@@ -136,6 +138,28 @@ impl Verdicts {
         };
         let inner = self.read();
         inner.workloads.iter().filter(|(_, judged)| is_violating(judged)).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Namespaces that have opted in to remediation and that a policy in mode `Enforce` selects workloads of; at most `most`.
+    #[must_use]
+    pub fn enforced_namespaces(&self, most: usize) -> BTreeSet<String> {
+        let inner = self.read();
+        let enforces = |uid: &String| {
+            let policy = inner.policies.known.get(uid).and_then(Option::as_ref);
+            policy.is_some_and(|policy| policy.remediation.mode == Mode::Enforce)
+        };
+        let mut namespaces = BTreeSet::new();
+        for (id, judged) in &inner.workloads {
+            if namespaces.len() >= most {
+                break;
+            }
+            let label = judged.workload.namespace_labels.get(labels::REMEDIATION);
+            let has_opted_in = label.is_some_and(|value| value == labels::ENABLED);
+            if has_opted_in && !namespaces.contains(&id.namespace) && judged.verdicts.keys().any(enforces) {
+                namespaces.insert(id.namespace.clone());
+            }
+        }
+        namespaces
     }
 
     /// The number of workloads that the policy with this UID selects.

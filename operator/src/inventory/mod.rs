@@ -13,7 +13,10 @@ mod scans;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
 
 use breakwater_core::{
     Digest, Inventory, Platform,
@@ -165,6 +168,15 @@ impl Images {
     #[must_use]
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.0.version.subscribe()
+    }
+
+    /// Names of the histories of the repositories that images in memory come from: they are kept as long as those.
+    #[must_use]
+    pub fn repositories(&self) -> BTreeSet<Digest> {
+        self.held(|held| {
+            let references = held.scanned.values().map(|image| image.reference.clone());
+            references.map(|reference| history::repository(&Domain::Everyone, &reference)).collect()
+        })
     }
 
     /// Every ScanJob of the cluster, in no order.

@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError},
     time::Duration,
 };
@@ -12,7 +12,7 @@ use breakwater_core::{
     },
     policy::{Compliance, Policy},
     printable,
-    workload::{Workload, WorkloadRef},
+    workload::{Workload, WorkloadKind, WorkloadRef},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -42,6 +42,8 @@ use crate::{
 
 /// More steps than any target needs in one go; the rest comes a moment later.
 const MAX_STEPS: usize = 32;
+/// The most namespaces whose access is asked for, to be shown.
+const MAX_ASKED: usize = 100;
 /// After a failure a target is tried again so much later.
 const RETRY: TimeDelta = TimeDelta::seconds(10);
 /// An eviction that a disruption budget refuses is asked for again so much later: at most twice a minute.
@@ -454,12 +456,27 @@ impl Executor {
     }
 
     pub(super) async fn health(&self) -> Health {
+        let (client, now) = (&self.context.client, self.context.clock.monotonic());
+        let mut granted = BTreeMap::new();
+        for namespace in self.verdicts.enforced_namespaces(MAX_ASKED) {
+            if let Some(may) = self.access.may_act(client, &namespace, WorkloadKind::Deployment, now).await {
+                granted.insert(namespace, may);
+            }
+        }
         let state = self.state.lock().await;
         Health {
             is_running: true,
             breaker: state.breaker.get().is_open().then(|| state.breaker.get().reason.clone()),
             unreadable_records: state.records.unreadable().keys().cloned().collect(),
+            granted,
         }
+    }
+
+    /// Digests that records name. Their inventories are kept.
+    pub(super) async fn digests(&self) -> BTreeSet<Digest> {
+        let state = self.state.lock().await;
+        let containments = state.records.all().filter_map(|record| record.containment.as_ref());
+        containments.flat_map(|containment| containment.digests.iter().cloned()).collect()
     }
 
     async fn tell_unreadable(&self, refreshed: &Refreshed) {

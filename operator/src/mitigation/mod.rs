@@ -20,7 +20,10 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use breakwater_core::policy::PolicyId;
 use tokio::sync::watch;
@@ -45,6 +48,8 @@ pub struct Health {
     pub breaker: Option<String>,
     /// Names of records that cannot be read; their workloads are left alone.
     pub unreadable_records: Vec<String>,
+    /// By namespace that has opted in, at most 100: whether the operator may act there.
+    pub granted: BTreeMap<String, bool>,
 }
 
 impl Mitigation {

@@ -1,6 +1,9 @@
 //! The loop that feeds the queue and its workers.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use breakwater_core::{
     mitigation::{IndexFacts, TargetId},
@@ -25,6 +28,7 @@ use crate::{
     evaluate::Verdicts,
     inventory::Images,
     kube::{events::Events, lease::Leadership},
+    store::Pins,
     workloads::Workloads,
 };
 
@@ -53,7 +57,10 @@ impl Mitigation {
         images: Images,
         leadership: Leadership,
         events: Events,
+        pins: Pins,
     ) -> Result<(), MitigationError> {
+        // Until the records are read nothing that they may name is deleted.
+        pins.set(None);
         workloads.ready().await;
         let (outbox, parcels) = Outbox::new();
         let (confirmed, confirmations) = mpsc::unbounded_channel();
@@ -81,7 +88,7 @@ impl Mitigation {
                 () = tokio::time::sleep(RECORDS_AGAIN) => {}
             }
         };
-        let outcome = self.feed(&context, &verdicts, &workloads, &executor, confirmations).await;
+        let outcome = self.feed(&context, &verdicts, &workloads, &executor, confirmations, &pins).await;
         delivery.abort();
         outcome
     }
@@ -93,6 +100,7 @@ impl Mitigation {
         workloads: &Workloads,
         executor: &Arc<Executor>,
         mut confirmations: mpsc::UnboundedReceiver<TargetId>,
+        pins: &Pins,
     ) -> Result<(), MitigationError> {
         let mut judged = verdicts.subscribe();
         let mut changed = workloads.subscribe();
@@ -141,7 +149,12 @@ impl Mitigation {
                         Err(error @ MitigationError::NotLeading) => return Err(error),
                         Err(error) => tracing::warn!(%error, "the records could not be compared"),
                     }
-                    *self.health.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = executor.health().await;
+                    let health = executor.health().await;
+                    if *self.health.lock().unwrap_or_else(PoisonError::into_inner) != health {
+                        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
+                        self.statuses.publish_all();
+                    }
+                    pins.set(Some(executor.digests().await));
                 }
                 () = sleep => {}
             }

@@ -52,6 +52,12 @@ impl StatusTable {
         self.changes.subscribe()
     }
 
+    /// Tells every subscriber that what concerns all policies has changed.
+    pub(super) fn publish_all(&self) {
+        self.version.send_modify(|version| *version = version.wrapping_add(1));
+        self.changes.publish_all();
+    }
+
     /// Replaces how a target stands: to the policies with these UIDs as given, to all others not at all. Returns the statuses that are new
     /// in action, mode or state.
     pub(super) fn set(

@@ -198,6 +198,13 @@ fn compliant(
         let message = "the workloads are being looked at after the last change of the policy";
         return value(Status::Unknown, reasons::JUDGING, message);
     }
+    if !policy.has_rules() {
+        return value(
+            Status::Unknown,
+            reasons::NO_RULES,
+            "the policy demands nothing: set at least one field of spec.rules",
+        );
+    }
     let unknown = plan
         .judged
         .iter()
@@ -209,13 +216,6 @@ fn compliant(
         let missing = policy.not_evaluated.join(", ");
         let message = format!("this version does not evaluate spec.rules: {missing}");
         return value(Status::Unknown, reasons::NOT_EVALUATED, message);
-    }
-    if !policy.has_rules() {
-        return value(
-            Status::Unknown,
-            reasons::NO_RULES,
-            "the policy demands nothing: set at least one field of spec.rules",
-        );
     }
     if plan.judged.is_empty() {
         return value(Status::True, reasons::PASSED, "no workload is selected");

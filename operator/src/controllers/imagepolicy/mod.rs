@@ -36,6 +36,7 @@ use crate::{
     },
     mitigation::Mitigation,
     rescan,
+    store::Store,
     workloads::Workloads,
 };
 
@@ -57,6 +58,7 @@ pub struct Rooms {
     pub workloads: Workloads,
     pub images: Images,
     pub mitigation: Mitigation,
+    pub store: Store,
 }
 
 /// What this controller works with.

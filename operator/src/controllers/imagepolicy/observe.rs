@@ -13,7 +13,8 @@ use super::Rooms;
 use crate::{
     evaluate::{ImageOnPlatform, images_under_test},
     inventory::{Failure, IndexState, Scan},
-    mitigation::MitigationState,
+    mitigation::{Health, MitigationState},
+    store::Domain,
 };
 
 /// What is known of a policy beside its object.
@@ -31,6 +32,11 @@ pub(super) struct Facts {
     /// Scans of the policy's registries.
     pub(super) scans: Vec<Arc<Scan>>,
     pub(super) mitigations: Vec<MitigationState>,
+    /// What may stop every action.
+    pub(super) health: Health,
+    pub(super) paused: bool,
+    /// Why the report store takes no more inventories of the policy's trust domain or of what all share.
+    pub(super) store_full: Option<String>,
 }
 
 /// A workload with the policy's verdict.
@@ -78,5 +84,22 @@ pub(super) fn observe(policy: &Policy, rooms: &Rooms) -> Facts {
         index: images.index(),
         scans,
         mitigations: rooms.mitigation.states(&policy.id),
+        health: rooms.mitigation.health(),
+        paused: rooms.context.config.load().remediation.paused,
+        store_full: store_full(policy, rooms),
     }
+}
+
+/// Without figures, which would change at every write.
+fn store_full(policy: &Policy, rooms: &Rooms) -> Option<String> {
+    let domains = [Domain::Everyone, Domain::Namespace(policy.id.namespace.clone())];
+    let full = domains.iter().find_map(|domain| rooms.store.full(domain))?;
+    let whose = match full.domain {
+        Domain::Everyone => "the inventories that all namespaces share".to_owned(),
+        Domain::Namespace(namespace) => format!("the inventories of namespace {namespace}"),
+    };
+    Some(format!(
+        "the report store has no room left for {whose}: new images stay Unknown; delete ScanJobs and workloads that are not needed, or use a \
+         larger store (store.file, store.s3)"
+    ))
 }

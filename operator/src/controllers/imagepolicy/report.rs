@@ -13,7 +13,9 @@ use breakwater_core::{
 };
 use breakwater_crds::{
     ImagePolicy, ImagePolicyStatus, Time,
-    imagepolicy::{ExceptionTotals, ImageTotals, PolicySummary, ScanFailure, ViolationEntry, WorkloadTotals},
+    imagepolicy::{
+        ExceptionTotals, GraceTotals, ImageTotals, PolicySummary, ScanFailure, ViolationEntry, WorkloadTotals,
+    },
     names::{labels, reasons},
     severities::saturate,
     validation::{Fault, Problems},
@@ -88,7 +90,7 @@ pub(super) fn status(
         is_settled: settles_at(object, now).is_none(),
         remediation: remediation_state(policy, facts, past, now),
         contained: mitigations.iter().copied().find(|state| state.state.is_contained()),
-        store_full: None,
+        store_full: facts.store_full.clone(),
     };
     let mut conditions = before.conditions;
     condition::judged(&mut conditions, policy, facts, past, plan, &worst, &circumstances, generation, now);
@@ -134,7 +136,7 @@ fn pods(facts: &Facts) -> BTreeMap<WorkloadRef, i32> {
     facts.judged.iter().map(|judged| (judged.workload.id.clone(), judged.workload.running_pods)).collect()
 }
 
-/// What is known here about whether remediation acts. Access, pause, breaker and records are known to `mitigation`.
+/// What decides whether remediation acts.
 fn remediation_state(
     policy: &Policy,
     facts: &Facts,
@@ -163,8 +165,24 @@ fn remediation_state(
         mode: policy.remediation.mode,
         any_namespace_enabled: facts.judged.iter().any(enabled),
         index_problem: index_problem.map(str::to_owned),
+        rbac: granted(facts),
+        paused: facts.paused,
+        breaker_open: facts.health.breaker.is_some(),
+        records_problem: records_problem(facts),
         ..RemediationState::default()
     }
+}
+
+/// Whether the operator may act in a namespace of a selected workload; `None`: that was not asked yet.
+fn granted(facts: &Facts) -> Option<bool> {
+    let namespaces: BTreeSet<&str> =
+        facts.judged.iter().map(|judged| judged.workload.id.namespace.as_str()).collect();
+    namespaces.into_iter().filter_map(|namespace| facts.health.granted.get(namespace).copied()).max()
+}
+
+/// A single record that cannot be read stops only its own workload, and is an Event of its own.
+fn records_problem(facts: &Facts) -> Option<String> {
+    (!facts.health.is_running).then(|| "the mitigation records have not been read yet".to_owned())
 }
 
 fn violations(
@@ -235,8 +253,15 @@ fn summary(facts: &Facts, plan: &Plan, mitigated: usize) -> PolicySummary {
         known_exploited: saturate(totals.known_exploited),
         malicious: malicious(facts),
         suppressed: saturate(suppressed),
-        in_grace: None,
+        in_grace: Some(in_grace(&plan.judged)),
     }
+}
+
+fn in_grace(judged: &[Judged]) -> GraceTotals {
+    let of = judged.iter().map(|judged| judged.verdict.in_grace);
+    let count = of.clone().fold(0_u32, |sum, grace| sum.saturating_add(grace.count));
+    let first_ends = of.filter_map(|grace| grace.first_ends).min();
+    GraceTotals { count: saturate(count), first_ends: first_ends.map(Time::from) }
 }
 
 /// Findings of malicious software in images in use, each image once.

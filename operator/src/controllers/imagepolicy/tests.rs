@@ -186,6 +186,9 @@ fn facts(workloads: Vec<Arc<Workload>>, images: Vec<(&str, ImageFacts)>) -> Fact
         },
         scans: vec![],
         mitigations: vec![],
+        health: crate::mitigation::Health { is_running: true, ..Default::default() },
+        paused: false,
+        store_full: None,
     }
 }
 
@@ -650,7 +653,7 @@ impl Story {
         let (term, leadership) = Leadership::new(Clock);
         term.send_replace(Some(Term { epoch: 1, until: Clock.monotonic() + Duration::from_secs(3600) }));
         let workloads = Workloads::start(&context);
-        let images = Images::start(&context, store, &workloads, leadership.clone());
+        let images = Images::start(&context, store.clone(), &workloads, leadership.clone());
         let events = Events::new(context.clone());
         images.ready().await;
         let mut changed = images.changed();
@@ -660,7 +663,7 @@ impl Story {
         let policies = PolicyStore::start(&context);
         let verdicts = evaluate::start(&context, &policies, &workloads, &images);
         let mitigation = Mitigation::default();
-        let rooms = Arc::new(Rooms { context, policies, verdicts, workloads, images, mitigation });
+        let rooms = Arc::new(Rooms { context, policies, verdicts, workloads, images, mitigation, store });
         let (violating, unreported) = Default::default();
         let reconciler = Reconciler { rooms, leadership, events, violating, unreported };
         Self { api, reconciler: Arc::new(reconciler), directory, _term: term }

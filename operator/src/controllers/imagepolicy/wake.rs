@@ -15,7 +15,6 @@ use crate::{
     changes::{Changed, Subscription},
     evaluate::{PolicySet, StoredPolicy},
     inventory::{IndexState, Scan},
-    mitigation::MitigationState,
 };
 
 /// Changes within this time are one wake-up.
@@ -27,8 +26,6 @@ pub(super) struct Seen {
     index: Option<IndexState>,
     /// Scans of registries, by namespace and name of the policy.
     scans: BTreeMap<(String, String), Vec<Arc<Scan>>>,
-    /// By policy UID.
-    mitigations: BTreeMap<String, Vec<MitigationState>>,
 }
 
 impl Seen {
@@ -54,19 +51,6 @@ impl Seen {
         };
         set.all().filter(|(_, stored)| concerns(stored)).map(|(uid, _)| uid.to_owned()).collect()
     }
-
-    /// Returns the UIDs of policies whose mitigations are others than before.
-    pub(super) fn mitigations_changed(
-        &mut self,
-        set: &PolicySet,
-        states: impl Fn(&StoredPolicy) -> Vec<MitigationState>,
-    ) -> BTreeSet<String> {
-        let states = set.all().map(|(uid, stored)| (uid.to_owned(), states(stored)));
-        let next: BTreeMap<_, _> = states.filter(|(_, states)| !states.is_empty()).collect();
-        let before = std::mem::replace(&mut self.mitigations, next);
-        let uids = before.keys().chain(self.mitigations.keys());
-        uids.filter(|uid| before.get(*uid) != self.mitigations.get(*uid)).cloned().collect()
-    }
 }
 
 /// Yields the policies whose verdicts, images, registries' scans or mitigations changed, each once per [`DEBOUNCE`].
@@ -75,14 +59,18 @@ pub(super) fn wakes(rooms: Arc<Rooms>) -> impl Stream<Item = ObjectRef<ImagePoli
         rooms: Arc<Rooms>,
         verdicts: Subscription<String>,
         images: tokio::sync::watch::Receiver<u64>,
-        mitigation: tokio::sync::watch::Receiver<u64>,
+        mitigation: Subscription<String>,
+        config: tokio::sync::watch::Receiver<u64>,
+        store: tokio::sync::watch::Receiver<u64>,
         seen: Seen,
         ready: Vec<ObjectRef<ImagePolicy>>,
     }
     let state = State {
         verdicts: rooms.verdicts.subscribe_policies(),
         images: rooms.images.changed(),
-        mitigation: rooms.mitigation.changed(),
+        mitigation: rooms.mitigation.subscribe(),
+        config: rooms.context.config_changed.subscribe(),
+        store: rooms.store.fullness(),
         rooms,
         seen: Seen::default(),
         ready: Vec::new(),
@@ -92,19 +80,26 @@ pub(super) fn wakes(rooms: Arc<Rooms>) -> impl Stream<Item = ObjectRef<ImagePoli
             if let Some(next) = state.ready.pop() {
                 return Some((next, state));
             }
-            let (mut images, mut mitigation, mut verdicts) = (false, false, None);
+            let (mut images, mut is_all, mut changes) = (false, false, Vec::new());
             tokio::select! {
-                changed = state.verdicts.next() => verdicts = Some(changed),
+                changed = state.verdicts.next() => changes.push(changed),
+                changed = state.mitigation.next() => changes.push(changed),
                 outcome = state.images.changed() => { outcome.ok()?; images = true; }
-                outcome = state.mitigation.changed() => { outcome.ok()?; mitigation = true; }
+                outcome = state.config.changed() => { outcome.ok()?; is_all = true; }
+                outcome = state.store.changed() => { outcome.ok()?; is_all = true; }
             }
             tokio::time::sleep(DEBOUNCE).await;
             images |= state.images.has_changed().unwrap_or_default();
-            mitigation |= state.mitigation.has_changed().unwrap_or_default();
-            let _ = (state.images.borrow_and_update(), state.mitigation.borrow_and_update());
+            is_all |= state.config.has_changed().unwrap_or_default()
+                || state.store.has_changed().unwrap_or_default();
+            for receiver in [&mut state.images, &mut state.config, &mut state.store] {
+                receiver.mark_unchanged();
+            }
+            changes.extend([state.verdicts.take(), state.mitigation.take()].into_iter().flatten());
+            changes.extend(is_all.then_some(Changed::All));
             let set = state.rooms.policies.set();
             let mut uids = BTreeSet::new();
-            for changed in verdicts.into_iter().chain(state.verdicts.take()) {
+            for changed in changes {
                 match changed {
                     Changed::These(these) => uids.extend(these),
                     Changed::All => uids.extend(set.all().map(|(uid, _)| uid.to_owned())),
@@ -113,15 +108,6 @@ pub(super) fn wakes(rooms: Arc<Rooms>) -> impl Stream<Item = ObjectRef<ImagePoli
             if images {
                 let (index, scans) = (state.rooms.images.index(), state.rooms.images.scans());
                 uids.extend(state.seen.images_changed(&set, index, scans));
-            }
-            if mitigation {
-                let states = |stored: &StoredPolicy| {
-                    stored
-                        .policy()
-                        .map(|policy| state.rooms.mitigation.states(&policy.id))
-                        .unwrap_or_default()
-                };
-                uids.extend(state.seen.mitigations_changed(&set, states));
             }
             let objects = uids.iter().filter_map(|uid| set.get(uid));
             state.ready = objects.map(|stored| ObjectRef::from_obj(&stored.object)).collect();
