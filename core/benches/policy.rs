@@ -58,15 +58,19 @@ fn median(mut run: impl FnMut()) -> f64 {
 fn policy(exceptions: usize) -> Policy {
     let exception = |n: usize| Exception {
         name: format!("e{n}"),
-        cves: if n % 3 == 0 { vec![] } else { vec![format!("CVE-2026-{}", n * 7), format!("GHSA-{n}")] },
+        cves: if n.is_multiple_of(3) {
+            vec![]
+        } else {
+            vec![format!("CVE-2026-{}", n * 7), format!("GHSA-{n}")]
+        },
         packages: if n % 3 == 2 { vec![] } else { vec![Glob::new(&format!("lib*{n}?")).unwrap()] },
-        rules: if n % 2 == 0 { vec![] } else { vec!["vulnerabilities.max".into()] },
-        images: if n % 4 == 0 { vec![Glob::new("r.test/team-*/**").unwrap()] } else { vec![] },
+        rules: if n.is_multiple_of(2) { vec![] } else { vec!["vulnerabilities.max".into()] },
+        images: if n.is_multiple_of(4) { vec![Glob::new("r.test/team-*/**").unwrap()] } else { vec![] },
         workloads: vec![],
         reason: "measured".into(),
         approved_by: None,
-        expires_at: (n % 5 == 0).then(|| now() + TimeDelta::days(1)),
-        expire_when_fixed: n % 2 == 0,
+        expires_at: n.is_multiple_of(5).then(|| now() + TimeDelta::days(1)),
+        expire_when_fixed: n.is_multiple_of(2),
     };
     Policy {
         id: PolicyId { namespace: "shop".into(), name: "p".into(), uid: "u".into() },
@@ -117,8 +121,8 @@ fn image(findings: usize) -> ImageUnderTest<'static> {
         severity: severity(n),
         severity_source: SeveritySource::Advisory,
         cvss_tenths: Some(u8::try_from(n % 100).unwrap()),
-        fixed: (n % 2 == 0).then(|| "2".into()),
-        known_exploited: n % 500 == 0,
+        fixed: n.is_multiple_of(2).then(|| "2".into()),
+        known_exploited: n.is_multiple_of(500),
         epss_percentile: Some(u8::try_from(n % 100).unwrap()),
         published: Some(1_700_000_000),
         modified: None,

@@ -367,7 +367,7 @@ impl<'a> Candidate<'a> {
         });
         // A weaker action that was taken does not delay the stronger one.
         let acted = acted.filter(|_| {
-            !record.containment.as_ref().is_some_and(|before| before.action < self.request.action)
+            record.containment.as_ref().is_none_or(|before| before.action >= self.request.action)
         });
         match acted.max(closed).filter(|cool| self.now < *cool) {
             Some(cool) => Err(Blocker::CoolDown(cool)),

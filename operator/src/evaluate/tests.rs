@@ -376,7 +376,7 @@ fn judging_at_scale() {
     let policies = (0..1_000).map(|n| policy(&format!("ns-{}", n % 100), &format!("p-{n}"), spec.clone()));
     let mut world = World::new(policies.collect());
     let finding = |n: usize| {
-        let severity = if n % 3 == 0 { "Critical" } else { "Low" };
+        let severity = if n.is_multiple_of(3) { "Critical" } else { "Low" };
         serde_json::from_value(json!({"id": format!("CVE-2026-{n}"), "severity": severity, "fixed": "2",
             "package": {"name": format!("p{}", n % 90), "version": "1", "ecosystem": "npm"}}))
         .unwrap()

@@ -49,9 +49,11 @@ const RETRY: TimeDelta = TimeDelta::seconds(10);
 /// An eviction that a disruption budget refuses is asked for again so much later: at most twice a minute.
 const RETRY_EVICTION: TimeDelta = TimeDelta::seconds(30);
 
+type Lookup = Box<dyn Fn(&WorkloadRef) -> Option<Arc<Workload>> + Send + Sync>;
+
 /// What the caches know.
 pub(super) struct ClusterView {
-    pub(super) workload: Box<dyn Fn(&WorkloadRef) -> Option<Arc<Workload>> + Send + Sync>,
+    pub(super) workload: Lookup,
     /// How many workloads exist.
     pub(super) total: Box<dyn Fn() -> u32 + Send + Sync>,
     /// The index in use; none while this replica is behind the highest revision ever used, or does not know it.
@@ -374,14 +376,11 @@ impl Executor {
         uid: &str,
         now: DateTime<Utc>,
     ) -> Result<StepResult, MitigationError> {
-        let refused = |change: &mut dyn FnMut(&mut BTreeMap<TargetId, DateTime<Utc>>)| {
-            change(&mut self.refused.lock().unwrap_or_else(PoisonError::into_inner));
-        };
-        let mut until = None;
-        refused(&mut |refused| {
+        let until = {
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
             refused.retain(|_, until| *until > now);
-            until = refused.get(target).copied();
-        });
+            refused.get(target).copied()
+        };
         let reason =
             || format!("DisruptionBudget: pod {pod} may not be evicted now; asked for again twice a minute");
         if let Some(until) = until {
@@ -391,7 +390,7 @@ impl Executor {
             return Ok(StepResult::Done);
         }
         let until = now + RETRY_EVICTION;
-        refused(&mut |refused| _ = refused.insert(target.clone(), until));
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(target.clone(), until);
         Ok(StepResult::Deferred(until, reason()))
     }
 

@@ -7,7 +7,8 @@ use super::super::{scenario::*, *};
 // Rule 9.
 #[test]
 fn each_budget_stops_what_is_beyond_it() {
-    let cases: [(&str, fn(&mut World)); 7] = [
+    type Change = fn(&mut World);
+    let cases: [(&str, Change); 7] = [
         ("in the whole cluster", |w| w.settings.max_per_hour = 2),
         ("in this namespace", |w| w.settings.max_per_namespace_per_hour = 2),
         ("at the same time, in the whole cluster", |w| w.settings.max_concurrent = 2),

@@ -6,7 +6,8 @@ use crate::policy::Compliance;
 // T-3, rule 13: bounded, told once, the manager and the remedy named.
 #[test]
 fn a_contest_is_bounded_and_names_the_remedy() {
-    let cases: [(fn(&mut Target), &str, &str); 5] = [
+    type Change = fn(&mut Target);
+    let cases: [(Change, &str, &str); 5] = [
         (|t| t.gitops = Some("Argo CD".into()), "argocd-controller", "RespectIgnoreDifferences"),
         (|t| t.gitops = Some("Flux".into()), "kustomize-controller", "kustomize.toolkit.fluxcd.io/ssa"),
         (|t| t.keda = Some("web-scaler".into()), "keda-operator", "paused-replicas"),

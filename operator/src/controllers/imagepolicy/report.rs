@@ -169,7 +169,6 @@ fn remediation_state(
         paused: facts.paused,
         breaker_open: facts.health.breaker.is_some(),
         records_problem: records_problem(facts),
-        ..RemediationState::default()
     }
 }
 
