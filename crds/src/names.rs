@@ -66,13 +66,6 @@ pub mod verbs {
     pub const UNQUARANTINE: &str = "unquarantine";
 }
 
-pub mod finalizers {
-    /// On ScanJobs: the Job and Secret in the operator's namespace are removed first.
-    pub const SCANJOB: &str = "breakwater.dev/scan-job";
-    /// On ImagePolicies: latches that only this policy holds are lifted first.
-    pub const IMAGEPOLICY: &str = "breakwater.dev/latches";
-}
-
 /// Condition types. `Ready` is always there; `Reconciling` and `Stalled` only while true (kstatus).
 pub mod conditions {
     pub const READY: &str = "Ready";

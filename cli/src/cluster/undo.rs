@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// The copy of the mitigation record that the workload carries.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct LatchCopy {
+struct ContainmentCopy {
     nonce: String,
     action: String,
     #[serde(default)]
@@ -36,10 +36,10 @@ pub(crate) async fn undo(arguments: &Undo) -> anyhow::Result<()> {
     let Some(copy) = workload.annotations().get(annotations::MITIGATION) else {
         bail!("no mitigation of {} is in effect: nothing to undo", target.reference());
     };
-    let latch: LatchCopy = serde_json::from_str(copy).with_context(|| {
+    let containment: ContainmentCopy = serde_json::from_str(copy).with_context(|| {
         format!("the annotation {} of {} cannot be read", annotations::MITIGATION, target.reference())
     })?;
-    let patch = json!({"metadata": {"annotations": {annotations::UNDO: latch.nonce}}});
+    let patch = json!({"metadata": {"annotations": {annotations::UNDO: containment.nonce}}});
     let annotated = target.api().patch(&target.name, &PatchParams::default(), &Patch::Merge(&patch)).await;
     annotated.map_err(|error| match error {
         kube::Error::Api(status) if status.code == 403 => {
@@ -47,13 +47,13 @@ pub(crate) async fn undo(arguments: &Undo) -> anyhow::Result<()> {
         }
         other => anyhow::Error::from(other).context(format!("cannot annotate {}", target.reference())),
     })?;
-    println!("undo of {} on {} is requested", line(&latch.action, 40), target.reference());
+    println!("undo of {} on {} is requested", line(&containment.action, 40), target.reference());
     if arguments.timeout.is_zero() {
         return Ok(());
     }
     let progress = ProgressLine::new();
     progress.show("waiting for the operator");
-    match tokio::time::timeout(arguments.timeout, released(&target, &latch)).await {
+    match tokio::time::timeout(arguments.timeout, released(&target, &containment)).await {
         Ok(workload) => {
             let workload = workload?;
             drop(progress);
@@ -68,21 +68,21 @@ pub(crate) async fn undo(arguments: &Undo) -> anyhow::Result<()> {
             bail!(
                 "not undone within {}; the annotation stays and the operator acts on it when it can. By hand: {}",
                 humantime::format_duration(arguments.timeout),
-                line(&latch.restore, 300)
+                line(&containment.restore, 300)
             )
         }
     }
 }
 
 /// Waits until the mitigation is gone and the replicas are back.
-async fn released(target: &Target, latch: &LatchCopy) -> anyhow::Result<DynamicObject> {
+async fn released(target: &Target, containment: &ContainmentCopy) -> anyhow::Result<DynamicObject> {
     loop {
         let workload = target.get().await?;
         let held = workload
             .annotations()
             .get(annotations::MITIGATION)
-            .is_some_and(|copy| copy.contains(&latch.nonce));
-        let back = replicas(&workload).is_none_or(|replicas| replicas >= latch.previous_replicas);
+            .is_some_and(|copy| copy.contains(&containment.nonce));
+        let back = replicas(&workload).is_none_or(|replicas| replicas >= containment.previous_replicas);
         if !held && back {
             return Ok(workload);
         }

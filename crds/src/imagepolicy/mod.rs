@@ -113,7 +113,7 @@ use crate::{notify::Notify, schema, selector::LabelSelector};
     validation = Rule::new("!has(self.postDeploy) || !has(self.postDeploy.report) || (has(self.rules) && has(self.rules.reports) && self.rules.reports.exists(r, r.name == self.postDeploy.report))").message("postDeploy.report must be the name of an entry of rules.reports").field_path(".postDeploy.report")
 )]
 pub struct ImagePolicySpec {
-    /// True stops scans and new actions. Admission and latches stay in force. Default: false.
+    /// True stops scans and new actions. Admission and what is contained stay in force. Default: false.
     #[serde(default, skip_serializing_if = "crate::is_default")]
     pub suspend: bool,
     /// Which workloads and images this policy speaks about. Default: everything in its own namespace.
