@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use breakwater_core::{
-    Platform,
+    Digest, ImageReference, Platform,
     policy::{ImageFacts, ImageUnderTest},
     workload::{Container, ContainerKind, ImageIdentity, Workload},
 };
@@ -11,12 +11,16 @@ use breakwater_core::{
 /// An image as a node or a template names it, on a platform.
 pub type ImageOnPlatform = (ImageIdentity, Platform);
 
+/// Resolves a tag for a namespace, on a platform.
+pub(super) type TagOf<'a> = dyn Fn(&str, &ImageReference, &Platform) -> Option<Digest> + Send + Sync + 'a;
+
 /// Returns the images of a workload: what its pods run, in containers of the template and beside them, and for containers of which
-/// none runs what the template asks for, on each of `platforms`.
+/// none runs what the template asks for, on each of `platforms`. `tag_of` resolves a tag for a namespace.
 pub fn images_under_test<'a>(
     workload: &'a Workload,
     platforms: &[Platform],
     facts_of: impl Fn(&ImageOnPlatform) -> ImageFacts,
+    tag_of: impl Fn(&str, &ImageReference, &Platform) -> Option<Digest>,
 ) -> Vec<(ImageUnderTest<'a>, Option<ImageOnPlatform>)> {
     let mut images = Vec::new();
     for container in workload.containers.iter().chain(&workload.injected) {
@@ -30,26 +34,28 @@ pub fn images_under_test<'a>(
             images.push(under_test(container, &image.image, Some(named), &facts_of));
         }
         if images.len() == before {
-            let pinned = pinned(&container.image, platforms);
-            if pinned.is_empty() {
+            for platform in platforms {
+                let digest = |image: &ImageReference| tag_of(&workload.id.namespace, image, platform);
+                let named = asked_for(&container.image, platform, digest);
+                images.push(under_test(container, &container.image, named, &facts_of));
+            }
+            if platforms.is_empty() {
                 images.push(under_test(container, &container.image, None, &facts_of));
             }
-            images.extend(
-                pinned
-                    .into_iter()
-                    .map(|named| under_test(container, &container.image, Some(named), &facts_of)),
-            );
         }
     }
     images
 }
 
-/// The image of a template that pins a digest, on each platform of the nodes.
-fn pinned(image: &str, platforms: &[Platform]) -> Vec<ImageOnPlatform> {
-    let Some((repository, digest)) = image.rsplit_once('@') else { return Vec::new() };
-    let Ok(digest) = digest.parse() else { return Vec::new() };
-    let identity = ImageIdentity::Pullable { repository: repository.to_owned(), digest };
-    platforms.iter().map(|platform| (identity.clone(), platform.clone())).collect()
+/// Returns the image that a template asks for: the digest that it pins, or what its tag was last found to stand for.
+pub fn asked_for(
+    image: &str,
+    platform: &Platform,
+    tag_of: impl Fn(&ImageReference) -> Option<Digest>,
+) -> Option<ImageOnPlatform> {
+    let reference: ImageReference = image.parse().ok()?;
+    let digest = reference.digest.clone().or_else(|| tag_of(&reference))?;
+    Some((ImageIdentity::Pullable { repository: reference.name(), digest }, platform.clone()))
 }
 
 fn under_test<'a>(

@@ -5,7 +5,7 @@ use std::{
 };
 
 use breakwater_core::{
-    Platform,
+    ImageReference, Platform,
     policy::{Compliance, ImageFacts, ImageUnderTest, Verdict},
     workload::{Workload, WorkloadRef},
 };
@@ -13,7 +13,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     ImageOnPlatform, JudgedWorkload, PolicyChange, PolicySet, PolicyStore, Update, Verdicts,
-    images_under_test, inputs, memo::Memo,
+    images_under_test,
+    inputs::{self, TagOf},
+    memo::Memo,
 };
 use crate::{changes::Changed, context::Context, inventory::Images, workloads::Workloads};
 
@@ -32,6 +34,8 @@ pub(super) struct Inputs<'a> {
     pub(super) workloads: Vec<Arc<Workload>>,
     pub(super) platforms: Vec<Platform>,
     pub(super) facts_of: &'a (dyn Fn(&ImageOnPlatform) -> ImageFacts + Send + Sync),
+    /// Resolves a tag for a namespace.
+    pub(super) tag_of: &'a TagOf<'a>,
     /// Whether a newer index was used before: verdicts are shown, and neither mitigate nor restore.
     pub(super) is_behind: bool,
 }
@@ -94,7 +98,8 @@ impl Judging {
             self.rows.keys().for_each(|id| pass.add(id, Scope::All, true));
         } else if happened.images {
             for (id, row) in &self.rows {
-                let images = images_under_test(&row.workload, &inputs.platforms, inputs.facts_of);
+                let images =
+                    images_under_test(&row.workload, &inputs.platforms, inputs.facts_of, inputs.tag_of);
                 if !has_same_facts(&row.facts, &images) {
                     pass.add(id, Scope::All, true);
                 }
@@ -173,7 +178,7 @@ impl Judging {
         let Some((id, (scope, touches))) = pass.queue.pop_first() else { return false };
         let Some(row) = self.rows.get_mut(&id) else { return true };
         let workload = Arc::clone(&row.workload);
-        let images = images_under_test(&workload, &inputs.platforms, inputs.facts_of);
+        let images = images_under_test(&workload, &inputs.platforms, inputs.facts_of, inputs.tag_of);
         row.facts = images.iter().map(|(image, _)| image.facts.clone()).collect();
         let mut verdicts = match &scope {
             Scope::All => BTreeMap::new(),
@@ -290,11 +295,15 @@ pub(super) async fn run(
         let _ = (wake.0.borrow_and_update(), wake.1.borrow_and_update());
         let set = policies.set();
         let facts_of = |(identity, platform): &ImageOnPlatform| images.facts(identity, platform);
+        let tag_of = |namespace: &str, image: &ImageReference, platform: &Platform| {
+            images.tag(namespace, image, platform)
+        };
         let inputs = Inputs {
             policies: &set,
             workloads: workloads.all(),
             platforms: workloads.platforms(),
             facts_of: &facts_of,
+            tag_of: &tag_of,
             is_behind: images.index().is_behind(),
         };
         let now = context.clock.now();

@@ -13,7 +13,7 @@ mod verdicts;
 
 use std::sync::Arc;
 
-pub use inputs::{ImageOnPlatform, images_under_test};
+pub use inputs::{ImageOnPlatform, asked_for, images_under_test};
 pub use policies::{PolicySet, PolicyStore, StoredPolicy};
 pub use verdicts::{JudgedWorkload, PolicyChange, Update, Verdicts};
 

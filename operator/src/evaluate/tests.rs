@@ -163,6 +163,7 @@ impl World {
             workloads: self.workloads.clone(),
             platforms: vec![amd64()],
             facts_of: &facts_of,
+            tag_of: &|_, _, _| None,
             is_behind: self.is_behind,
         };
         let happened = Happened { policies: self.changes.take(), images };
@@ -358,10 +359,15 @@ fn a_pinned_template_is_judged_for_every_platform_of_the_nodes() {
     pinned.containers[0].image = format!("r.test/good@{}", digest("good"));
     let asked = Mutex::new(Vec::new());
     let platforms = [amd64(), Platform::linux("arm64")];
-    let images = super::images_under_test(&pinned, &platforms, |(_, platform)| {
-        asked.lock().unwrap().push(platform.clone());
-        ImageFacts::NeverScanned
-    });
+    let images = super::images_under_test(
+        &pinned,
+        &platforms,
+        |(_, platform)| {
+            asked.lock().unwrap().push(platform.clone());
+            ImageFacts::NeverScanned
+        },
+        |_, _, _| None,
+    );
     assert_eq!((images.len(), asked.into_inner().unwrap()), (2, platforms.to_vec()));
 }
 

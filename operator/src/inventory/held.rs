@@ -1,4 +1,4 @@
-//! What is in memory: the facts about images that run.
+//! What is in memory: the facts about images that run, or that templates ask for.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -6,13 +6,13 @@ use std::{
 };
 
 use breakwater_core::{
-    Digest, Platform,
+    Digest, ImageReference, Platform,
     policy::{ImageFacts, ScannedImage},
     workload::{ImageIdentity, Workload},
 };
 
 use super::scans::Scans;
-use crate::store::Resolution;
+use crate::{evaluate::asked_for, store::Resolution};
 
 /// Only images that run are held: their number is bounded by what the cluster runs. Others are loaded when somebody asks.
 #[derive(Debug, Default)]
@@ -63,9 +63,17 @@ impl Held {
         }
     }
 
-    /// Takes over what runs now, forgets what does not any more, and says of which digests nothing is held yet.
-    pub(super) fn want(&mut self, workloads: &[Arc<Workload>]) -> Vec<Digest> {
-        self.wanted = wanted(workloads);
+    /// Takes over what runs or is asked for by templates now, forgets what is not any more, and returns the digests of which nothing is
+    /// held yet.
+    pub(super) fn want(
+        &mut self,
+        workloads: &[Arc<Workload>],
+        platforms: &[Platform],
+        own: &str,
+    ) -> Vec<Digest> {
+        self.wanted = wanted(workloads, platforms, |namespace, image, platform| {
+            self.scans.tag([namespace, own], image, platform).cloned()
+        });
         let digests =
             self.wanted.iter().flat_map(|(digest, platform)| [Some(digest), self.manifest(digest, platform)]);
         let in_use: HashSet<Digest> = digests.flatten().cloned().collect();
@@ -101,23 +109,28 @@ impl Held {
     }
 }
 
-fn wanted(workloads: &[Arc<Workload>]) -> BTreeSet<(Digest, Platform)> {
-    let running = workloads.iter().flat_map(|workload| &workload.running);
-    let running = running.filter_map(|image| {
-        let digest = match &image.identity {
-            ImageIdentity::Pullable { digest, .. } | ImageIdentity::Imported { config_digest: digest } => {
-                digest
+fn wanted(
+    workloads: &[Arc<Workload>],
+    platforms: &[Platform],
+    tag_of: impl Fn(&str, &ImageReference, &Platform) -> Option<Digest>,
+) -> BTreeSet<(Digest, Platform)> {
+    let mut wanted = BTreeSet::new();
+    for workload in workloads {
+        let running = workload.running.iter();
+        wanted.extend(
+            running.filter_map(|image| Some((image.identity.digest()?.clone(), image.platform.clone()))),
+        );
+        // What a template asks for is known before, and after, its pods run.
+        let runs = |name: &str| workload.running.iter().any(|image| image.container == name);
+        for container in workload.containers.iter().filter(|container| !runs(&container.name)) {
+            for platform in platforms {
+                let tag = |image: &ImageReference| tag_of(&workload.id.namespace, image, platform);
+                let asked = asked_for(&container.image, platform, tag);
+                wanted.extend(
+                    asked.and_then(|(identity, platform)| Some((identity.digest()?.clone(), platform))),
+                );
             }
-            ImageIdentity::Pending => return None,
-        };
-        Some((digest.clone(), image.platform.clone()))
-    });
-    // A template pinned to a digest is known before, and after, its pods run.
-    let pinned = workloads.iter().filter(|workload| workload.running.is_empty()).flat_map(|workload| {
-        workload.containers.iter().filter_map(|container| {
-            let digest = container.image.rsplit_once('@')?.1.parse().ok()?;
-            Some((digest, Platform::linux("amd64")))
-        })
-    });
-    running.chain(pinned).collect()
+        }
+    }
+    wanted
 }

@@ -102,6 +102,7 @@ mod tests {
             policy: None,
             due: None,
             outcome,
+            manifests: vec![],
             digests: vec![digest(name)],
         })
     }

@@ -19,7 +19,7 @@ use std::{
 };
 
 use breakwater_core::{
-    Digest, Inventory, Platform,
+    Digest, ImageReference, Inventory, Platform,
     history::RepositoryHistory,
     policy::{ImageFacts, Matched, ScannedImage},
     workload::ImageIdentity,
@@ -130,6 +130,13 @@ impl Images {
     #[must_use]
     pub fn facts(&self, identity: &ImageIdentity, platform: &Platform) -> ImageFacts {
         self.held(|held| held.facts(identity, platform))
+    }
+
+    /// Returns what a tag of a template stands for on `platform`, by the newest scan of it that the operator or the namespace itself
+    /// ordered. `None`: it was not scanned.
+    #[must_use]
+    pub fn tag(&self, namespace: &str, image: &ImageReference, platform: &Platform) -> Option<Digest> {
+        self.held(|held| held.scans.tag([namespace, &self.0.context.namespace], image, platform).cloned())
     }
 
     /// What is known about a manifest in `domain`, from memory or from the store. `None`: there is no inventory of it.

@@ -143,7 +143,7 @@ async fn hold_what_runs(images: Images, workloads: Workloads) {
     let mut again = tokio::time::interval(ASK_AGAIN);
     loop {
         changed.mark_unchanged();
-        images.hold(|held| held.want(&workloads.all()));
+        images.hold(|held| held.want(&workloads.all(), &workloads.platforms(), &images.0.context.namespace));
         if images.load_lacking().await || !images.is_ready() {
             images.0.loaded.send_replace(true);
             images.tell();

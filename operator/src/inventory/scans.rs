@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    hash::Hash,
     sync::Arc,
 };
 
@@ -12,7 +13,7 @@ use breakwater_core::{
 use breakwater_crds::{
     ScanJob, Time,
     names::{annotations, conditions, labels},
-    scanjob::{RegistryTarget, ScanTarget, Trigger},
+    scanjob::{RegistryTarget, ScanTarget, ScannedPlatform, Trigger},
 };
 use chrono::{DateTime, Utc};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
@@ -71,6 +72,8 @@ pub struct Scan {
     pub outcome: Outcome,
     /// Digests of manifests and indexes that it named: what the store may now hold.
     pub digests: Vec<Digest>,
+    /// The manifest that it found for each platform.
+    pub manifests: Vec<(Platform, Digest)>,
 }
 
 /// How far a ScanJob is.
@@ -95,6 +98,8 @@ pub(super) struct Scans {
     rows: HashMap<Box<str>, Arc<Scan>>,
     /// Which of them ask about one digest: facts are read far more often than they change.
     asked: HashMap<Digest, Vec<Arc<Scan>>>,
+    /// Which of them ask about one tag.
+    tagged: HashMap<ImageReference, Vec<Arc<Scan>>>,
     relisting: Option<HashMap<Box<str>, Arc<Scan>>>,
 }
 
@@ -118,8 +123,10 @@ impl Scans {
             Event::InitDone => {
                 if let Some(rows) = self.relisting.take() {
                     self.rows = rows;
-                    self.asked.clear();
-                    self.rows.values().for_each(|scan| note(&mut self.asked, scan));
+                    (self.asked, self.tagged) = Default::default();
+                    for scan in self.rows.values() {
+                        note(&mut self.asked, &mut self.tagged, scan);
+                    }
                 }
                 Vec::new()
             }
@@ -138,18 +145,16 @@ impl Scans {
 
     fn put(&mut self, uid: Box<str>, scan: Arc<Scan>) {
         self.remove(&uid);
-        note(&mut self.asked, &scan);
+        note(&mut self.asked, &mut self.tagged, &scan);
         self.rows.insert(uid, scan);
     }
 
     fn remove(&mut self, uid: &str) {
         let Some(scan) = self.rows.remove(uid) else { return };
-        let Some(digest) = scan.image.as_ref().and_then(|image| image.digest.as_ref()) else { return };
-        if let Some(scans) = self.asked.get_mut(digest) {
-            scans.retain(|known| !Arc::ptr_eq(known, &scan));
-            if scans.is_empty() {
-                self.asked.remove(digest);
-            }
+        let Some(image) = &scan.image else { return };
+        match &image.digest {
+            Some(digest) => forget(&mut self.asked, digest, &scan),
+            None => forget(&mut self.tagged, image, &scan),
         }
     }
 
@@ -163,6 +168,24 @@ impl Scans {
 
     pub(super) fn all(&self) -> Vec<Arc<Scan>> {
         self.rows.values().cloned().collect()
+    }
+
+    /// Returns the manifest that the newest answered scan of this reference found for `platform`. Only ScanJobs of `namespaces` count: a
+    /// tag that one tenant learned serves that tenant only.
+    pub(super) fn tag(
+        &self,
+        namespaces: [&str; 2],
+        image: &ImageReference,
+        platform: &Platform,
+    ) -> Option<&Digest> {
+        let of_tag = self.tagged.get(image)?.iter();
+        let answered =
+            of_tag.filter(|scan| namespaces.contains(&scan.namespace.as_str())).filter_map(|scan| {
+                let Outcome::Answered { at } = scan.outcome else { return None };
+                let (_, digest) = scan.manifests.iter().find(|(found, _)| found == platform)?;
+                Some((at, digest))
+            });
+        answered.max_by_key(|(at, _)| *at).map(|(_, digest)| digest)
     }
 
     /// Why the image of this digest could not be scanned for this platform, and when, by the newest scan of a running image. What
@@ -186,9 +209,24 @@ impl Scans {
     }
 }
 
-fn note(asked: &mut HashMap<Digest, Vec<Arc<Scan>>>, scan: &Arc<Scan>) {
-    if let Some(digest) = scan.image.as_ref().and_then(|image| image.digest.as_ref()) {
-        asked.entry(digest.clone()).or_default().push(Arc::clone(scan));
+fn note(
+    asked: &mut HashMap<Digest, Vec<Arc<Scan>>>,
+    tagged: &mut HashMap<ImageReference, Vec<Arc<Scan>>>,
+    scan: &Arc<Scan>,
+) {
+    let Some(image) = &scan.image else { return };
+    match &image.digest {
+        Some(digest) => asked.entry(digest.clone()).or_default().push(Arc::clone(scan)),
+        None => tagged.entry(image.clone()).or_default().push(Arc::clone(scan)),
+    }
+}
+
+fn forget<K: Eq + Hash>(by: &mut HashMap<K, Vec<Arc<Scan>>>, key: &K, scan: &Arc<Scan>) {
+    if let Some(scans) = by.get_mut(key) {
+        scans.retain(|known| !Arc::ptr_eq(known, scan));
+        if scans.is_empty() {
+            by.remove(key);
+        }
     }
 }
 
@@ -214,10 +252,15 @@ fn read(object: ScanObject) -> Option<(Box<str>, Arc<Scan>)> {
         policy: spec.registry.map(|registry| registry.policy_ref.name),
         due: due.and_then(|due| due.parse().ok()),
         outcome: outcome(&status),
+        manifests: target.into_iter().flat_map(|target| &target.platforms).filter_map(manifest).collect(),
         digests: named.filter_map(|digest| digest.parse().ok()).chain(asked).collect(),
         image,
     };
     Some((metadata.uid?.into(), Arc::new(scan)))
+}
+
+fn manifest(found: &ScannedPlatform) -> Option<(Platform, Digest)> {
+    Some((found.platform.parse().ok()?, found.digest.as_ref()?.parse().ok()?))
 }
 
 fn outcome(status: &Status) -> Outcome {

@@ -147,7 +147,7 @@ impl Story {
             pull_secrets: vec![],
             running: running.collect(),
         };
-        self.images.hold(|held| held.want(&[Arc::new(workload)]));
+        self.images.hold(|held| held.want(&[Arc::new(workload)], &[amd64()], "breakwater-system"));
         self.images.load_lacking().await;
     }
 

@@ -49,9 +49,20 @@ pub async fn run(
         let now = context.clock.now();
         let askers = askers(&policies.set(), &mut requests);
         let (running, scans) = (workloads.all(), images.scans());
-        let facts =
-            Facts { askers: &askers, workloads: &running, scans: &scans, own_namespace: &context.namespace };
-        let plan = plan::plan(&facts, |identity, platform| images.facts(identity, platform), now);
+        let platforms = workloads.platforms();
+        let facts = Facts {
+            askers: &askers,
+            workloads: &running,
+            scans: &scans,
+            platforms: &platforms,
+            own_namespace: &context.namespace,
+        };
+        let plan = plan::plan(
+            &facts,
+            |identity, platform| images.facts(identity, platform),
+            |namespace, image, platform| images.tag(namespace, image, platform),
+            now,
+        );
         if leadership.is_current()
             && let Err(error) = create(&context, &plan.orders).await
         {

@@ -16,6 +16,7 @@ use breakwater_crds::{
 use chrono::{DateTime, Utc};
 use kube::api::ObjectMeta;
 
+use super::plan::Subject;
 use crate::inventory::marks;
 
 /// One question.
@@ -54,21 +55,20 @@ pub enum Credentials {
 }
 
 impl Order {
-    /// A scan of a running image. `attempt` counts from 0; each is an object of its own, for ScanJobs are history.
+    /// A scan of an image. `attempt` counts from 0; each is an object of its own, for ScanJobs are history.
     pub(super) fn image(
         namespace: &str,
-        repository: &str,
-        digest: &Digest,
+        subject: &Subject,
+        reference: ImageReference,
         platform: &Platform,
         attempt: u32,
         credentials: Credentials,
         scanning: Scanning,
-    ) -> Option<Self> {
-        let reference: ImageReference = format!("{repository}@{digest}").parse().ok()?;
-        let base = running(digest, platform);
+    ) -> Self {
+        let base = name(subject, platform);
         let name = if attempt == 0 { base } else { format!("{base}-{attempt}") };
         let asks = Asks::Image { reference, platform: platform.clone(), credentials };
-        Some(Self { namespace: namespace.to_owned(), name, asks, due: None, scanning })
+        Self { namespace: namespace.to_owned(), name, asks, due: None, scanning }
     }
 
     /// A scheduled, or requested, scan of a registry. `run` tells this run from every other: the last one's time, the request's text.
@@ -139,9 +139,13 @@ impl Order {
     }
 }
 
-/// What scans of this image are called: `run-` and a hash of digest and platform.
-pub(super) fn running(digest: &Digest, platform: &Platform) -> String {
-    format!("run-{}", Digest::of(format!("{digest} {platform}").as_bytes()).short())
+/// Returns the name of the first scan of this image: `run-` and a hash of what is asked.
+pub(super) fn name(subject: &Subject, platform: &Platform) -> String {
+    let asked = match subject {
+        Subject::Digest(digest) => format!("{digest} {platform}"),
+        Subject::Tag { namespace, image } => format!("{namespace} {image} {platform}"),
+    };
+    format!("run-{}", Digest::of(asked.as_bytes()).short())
 }
 
 /// The name's base, and which attempt it is.

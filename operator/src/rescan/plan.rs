@@ -13,7 +13,10 @@ use breakwater_core::{
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::order::{self, Credentials, Order};
-use crate::inventory::{Outcome, Scan};
+use crate::{
+    evaluate::asked_for,
+    inventory::{Outcome, Scan},
+};
 
 /// The most unfinished ScanJobs of running images at a time; those of people and schedules come on top.
 pub(super) const MAX_OUTSTANDING: usize = 100;
@@ -46,6 +49,8 @@ pub(super) struct Facts<'a> {
     pub(super) askers: &'a [Asker],
     pub(super) workloads: &'a [Arc<Workload>],
     pub(super) scans: &'a [Arc<Scan>],
+    /// Platforms of the cluster's nodes.
+    pub(super) platforms: &'a [Platform],
     pub(super) own_namespace: &'a str,
 }
 
@@ -56,7 +61,18 @@ pub(super) struct Plan {
     pub(super) wake_at: Option<DateTime<Utc>>,
 }
 
-/// An image that runs, is not known, and is wanted.
+/// What a ScanJob asks about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Subject {
+    Digest(Digest),
+    /// The tag of a template without pods, for the namespace whose template names it: a tag that was resolved for one serves no other.
+    Tag {
+        namespace: String,
+        image: ImageReference,
+    },
+}
+
+/// An image that runs or that a template asks for, is not known, and is wanted.
 #[derive(Debug, Default)]
 struct Want {
     repositories: BTreeSet<String>,
@@ -69,13 +85,15 @@ struct Want {
     timeout: TimeDelta,
 }
 
-/// Orders for images that run, are selected by a policy and were not scanned; `facts_of` says what is known of an image.
+/// Returns orders for images that run, or that templates without pods ask for, are selected by a policy and were not scanned. `facts_of`
+/// returns what is known of an image, `tag_of` what a tag stands for in a namespace.
 pub(super) fn plan(
     facts: &Facts<'_>,
     facts_of: impl Fn(&ImageIdentity, &Platform) -> ImageFacts,
+    tag_of: impl Fn(&str, &ImageReference, &Platform) -> Option<Digest>,
     now: DateTime<Utc>,
 ) -> Plan {
-    let wants = wants(facts, facts_of);
+    let wants = wants(facts, facts_of, tag_of);
     let mut attempts: BTreeMap<&str, Vec<(&Scan, u32)>> = BTreeMap::new();
     for scan in facts.scans {
         if let Some((base, attempt)) = order::attempt(&scan.name) {
@@ -90,9 +108,9 @@ pub(super) fn plan(
     let mut plan = Plan::default();
     // One queue for each namespace, so that one with a thousand images does not keep the others waiting.
     let mut queues: BTreeMap<&str, VecDeque<Order>> = BTreeMap::new();
-    for ((digest, platform), want) in &wants {
+    for ((subject, platform), want) in &wants {
         let tried =
-            attempts.get(order::running(digest, platform).as_str()).map(Vec::as_slice).unwrap_or_default();
+            attempts.get(order::name(subject, platform).as_str()).map(Vec::as_slice).unwrap_or_default();
         let attempt = match next_attempt(tried, want.at_once, now) {
             Next::Attempt(attempt) => attempt,
             Next::Wait(until) => {
@@ -101,7 +119,7 @@ pub(super) fn plan(
             }
             Next::Running => continue,
         };
-        let Some(order) = want.order(facts.own_namespace, digest, platform, attempt) else { continue };
+        let Some(order) = want.order(facts.own_namespace, subject, platform, attempt) else { continue };
         let queue = want.namespaces.first().map(String::as_str).unwrap_or_default();
         queues.entry(queue).or_default().push_back(order);
     }
@@ -116,45 +134,50 @@ pub(super) fn plan(
 fn wants(
     facts: &Facts<'_>,
     facts_of: impl Fn(&ImageIdentity, &Platform) -> ImageFacts,
-) -> BTreeMap<(Digest, Platform), Want> {
-    let mut wants: BTreeMap<(Digest, Platform), Want> = BTreeMap::new();
+    tag_of: impl Fn(&str, &ImageReference, &Platform) -> Option<Digest>,
+) -> BTreeMap<(Subject, Platform), Want> {
+    let is_unknown = |identity: &ImageIdentity, platform: &Platform| {
+        matches!(facts_of(identity, platform), ImageFacts::NeverScanned | ImageFacts::ScanFailed { .. })
+    };
+    let mut wants: BTreeMap<(Subject, Platform), Want> = BTreeMap::new();
     for workload in facts.workloads {
-        let askers: Vec<&Asker> = facts
-            .askers
-            .iter()
-            .filter(|asker| asker.policy.selector.selects(workload, &asker.policy.id.namespace))
-            .collect();
-        if askers.is_empty() {
+        let selects = |asker: &&Asker| asker.policy.selector.selects(workload, &asker.policy.id.namespace);
+        let askers: Vec<&Asker> = facts.askers.iter().filter(selects).collect();
+        if askers.is_empty() || workload.finished {
             continue;
         }
+        let asking = |image: &str| -> Vec<&Asker> {
+            let name = image.parse().map_or_else(|_| image.to_owned(), |r: ImageReference| r.name());
+            askers.iter().copied().filter(|asker| asker.policy.selector.selects_image(&name)).collect()
+        };
         for image in &workload.running {
             let ImageIdentity::Pullable { repository, digest } = &image.identity else { continue };
-            let name = image.image.parse().map_or_else(|_| image.image.clone(), |r: ImageReference| r.name());
-            let askers: Vec<_> =
-                askers.iter().filter(|asker| asker.policy.selector.selects_image(&name)).collect();
-            let is_unknown = || {
-                let known = facts_of(&image.identity, &image.platform);
-                matches!(known, ImageFacts::NeverScanned | ImageFacts::ScanFailed { .. })
-            };
-            if askers.is_empty() || !is_unknown() {
+            let askers = asking(&image.image);
+            if !askers.is_empty() && is_unknown(&image.identity, &image.platform) {
+                let subject = (Subject::Digest(digest.clone()), image.platform.clone());
+                wants.entry(subject).or_default().add(workload, repository, &askers);
+            }
+        }
+        let runs = |name: &str| workload.running.iter().any(|image| image.container == name);
+        for container in workload.containers.iter().filter(|container| !runs(&container.name)) {
+            // Pods are on their way, and nodes resolve the tag.
+            if workload.running_pods > 0 || workload.replicas.is_none_or(|replicas| replicas > 0) {
                 continue;
             }
-            let want = wants.entry((digest.clone(), image.platform.clone())).or_default();
-            want.repositories.insert(repository.clone());
-            want.namespaces.insert(workload.id.namespace.clone());
-            for asker in askers {
-                want.at_once |= asker.at_once;
-                want.timeout = want.timeout.max(asker.policy.scanning.timeout);
-                match &asker.credentials {
-                    Source::Policy(names) if !names.is_empty() => {
-                        want.secrets.insert((asker.policy.id.namespace.clone(), names.clone()));
-                    }
-                    Source::Policy(_) => {}
-                    Source::Unsaid if workload.pull_secrets.is_empty() => {}
-                    Source::Unsaid | Source::Workload => {
-                        want.keepers.insert(workload.id.clone());
-                    }
+            let Ok(image) = container.image.parse::<ImageReference>() else { continue };
+            let askers = asking(&container.image);
+            for platform in facts.platforms.iter().filter(|_| !askers.is_empty()) {
+                let namespace = &workload.id.namespace;
+                let known = asked_for(&container.image, platform, |image| tag_of(namespace, image, platform));
+                if known.is_some_and(|(identity, platform)| !is_unknown(&identity, &platform)) {
+                    continue;
                 }
+                let subject = match &image.digest {
+                    Some(digest) => Subject::Digest(digest.clone()),
+                    None => Subject::Tag { namespace: namespace.clone(), image: image.clone() },
+                };
+                let want = wants.entry((subject, platform.clone())).or_default();
+                want.add(workload, &image.name(), &askers);
             }
         }
     }
@@ -162,15 +185,37 @@ fn wants(
 }
 
 impl Want {
+    fn add(&mut self, workload: &Workload, repository: &str, askers: &[&Asker]) {
+        self.repositories.insert(repository.to_owned());
+        self.namespaces.insert(workload.id.namespace.clone());
+        for asker in askers {
+            self.at_once |= asker.at_once;
+            self.timeout = self.timeout.max(asker.policy.scanning.timeout);
+            match &asker.credentials {
+                Source::Policy(names) if !names.is_empty() => {
+                    self.secrets.insert((asker.policy.id.namespace.clone(), names.clone()));
+                }
+                Source::Policy(_) => {}
+                Source::Unsaid if workload.pull_secrets.is_empty() => {}
+                Source::Unsaid | Source::Workload => {
+                    self.keepers.insert(workload.id.clone());
+                }
+            }
+        }
+    }
+
     /// Each attempt takes the next of the credentials that may open the registry.
     fn order(
         &self,
         own_namespace: &str,
-        digest: &Digest,
+        subject: &Subject,
         platform: &Platform,
         attempt: u32,
     ) -> Option<Order> {
-        let repository = self.repositories.first()?;
+        let reference = match subject {
+            Subject::Digest(digest) => format!("{}@{digest}", self.repositories.first()?).parse().ok()?,
+            Subject::Tag { image, .. } => image.clone(),
+        };
         let secrets = self
             .secrets
             .iter()
@@ -183,7 +228,7 @@ impl Want {
         let turn = usize::try_from(attempt).unwrap_or_default().checked_rem(ways.len())?;
         let (namespace, credentials) = ways.into_iter().nth(turn)?;
         let scanning = Scanning { timeout: self.timeout, ..Scanning::default() };
-        Order::image(namespace, repository, digest, platform, attempt, credentials, scanning)
+        Some(Order::image(namespace, subject, reference, platform, attempt, credentials, scanning))
     }
 }
 

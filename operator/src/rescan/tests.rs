@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     order::{self, Asks, Credentials, Order},
-    plan::{Asker, Facts, MAX_OUTSTANDING, Plan, Source, plan},
+    plan::{Asker, Facts, MAX_OUTSTANDING, Plan, Source, Subject, plan},
 };
 use crate::inventory::{Failure, Outcome, Scan};
 
@@ -70,6 +70,7 @@ fn scan(name: &str, outcome: Outcome) -> Arc<Scan> {
         policy: None,
         due: None,
         outcome,
+        manifests: vec![],
         digests: vec![],
     })
 }
@@ -81,12 +82,18 @@ fn failed(name: &str, reason: FailureReason, at: DateTime<Utc>) -> Arc<Scan> {
 
 fn plan_of(askers: &[Asker], workloads: Vec<Workload>, scans: &[Arc<Scan>], now: DateTime<Utc>) -> Plan {
     let workloads: Vec<_> = workloads.into_iter().map(Arc::new).collect();
-    let facts = Facts { askers, workloads: &workloads, scans, own_namespace: "breakwater-system" };
-    plan(&facts, |_, _| ImageFacts::NeverScanned, now)
+    let facts = Facts {
+        askers,
+        workloads: &workloads,
+        scans,
+        platforms: &[Platform::linux("amd64")],
+        own_namespace: "breakwater-system",
+    };
+    plan(&facts, |_, _| ImageFacts::NeverScanned, |_, _, _| None, now)
 }
 
 fn name(image: &str) -> String {
-    order::running(&digest(image), &Platform::linux("amd64"))
+    order::name(&Subject::Digest(digest(image)), &Platform::linux("amd64"))
 }
 
 fn credentials(order: &Order) -> &Credentials {
@@ -157,10 +164,15 @@ fn without_a_policy_no_registry_is_asked() {
 fn what_is_known_imported_or_of_another_system_is_not_scanned() {
     let workloads = [Arc::new(workload("a", "x", &["web"]))];
     let askers = [asker()];
-    let facts =
-        Facts { askers: &askers, workloads: &workloads, scans: &[], own_namespace: "breakwater-system" };
+    let facts = Facts {
+        askers: &askers,
+        workloads: &workloads,
+        scans: &[],
+        platforms: &[Platform::linux("amd64")],
+        own_namespace: "breakwater-system",
+    };
     let unreadable = |_: &ImageIdentity, _: &Platform| ImageFacts::Unreadable { reason: "windows".into() };
-    assert_eq!(plan(&facts, unreadable, at(0)), Plan::default());
+    assert_eq!(plan(&facts, unreadable, |_, _, _| None, at(0)), Plan::default());
     let mut imported = workload("a", "x", &["web"]);
     imported.running[0].identity = ImageIdentity::Imported { config_digest: digest("web") };
     assert_eq!(plan_of(&[asker()], vec![imported], &[], at(0)), Plan::default());
@@ -250,4 +262,60 @@ fn a_name_tells_which_attempt_it_is() {
     for other in ["walk-0123456789ab", "run-0123456789ab-x", "nightly"] {
         assert_eq!(order::attempt(other), None, "{other}");
     }
+}
+
+/// A Deployment at 0 replicas whose template names a tag: c03, a fixed image that was applied without replicas.
+fn stopped(namespace: &str, image: &str) -> Workload {
+    let container = breakwater_core::workload::Container {
+        name: "app".into(),
+        kind: breakwater_core::workload::ContainerKind::App,
+        image: image.into(),
+        run_as_user: None,
+        run_as_non_root: None,
+    };
+    Workload {
+        replicas: Some(0),
+        running_pods: 0,
+        containers: vec![container],
+        ..workload(namespace, "web", &[])
+    }
+}
+
+#[test]
+fn the_tag_of_a_template_at_zero_is_scanned_once_for_each_namespace_and_platform() {
+    let askers = [asker()];
+    let workloads = [Arc::new(stopped("a", "r.test/web:2")), Arc::new(stopped("b", "r.test/web:2"))];
+    let platforms = [Platform::linux("amd64"), Platform::linux("arm64")];
+    let facts = Facts {
+        askers: &askers,
+        workloads: &workloads,
+        scans: &[],
+        platforms: &platforms,
+        own_namespace: "breakwater-system",
+    };
+    let orders = plan(&facts, |_, _| ImageFacts::NeverScanned, |_, _, _| None, at(0)).orders;
+    let names: std::collections::BTreeSet<_> = orders.iter().map(|order| order.name.clone()).collect();
+    assert_eq!((orders.len(), names.len()), (4, 4));
+    for order in &orders {
+        let Asks::Image { reference, .. } = &order.asks else { panic!("{order:?}") };
+        assert_eq!(reference.to_string(), "r.test/web:2");
+    }
+    // Resolved for one namespace, it is known there and nowhere else.
+    let tag = |namespace: &str, _: &breakwater_core::ImageReference, _: &Platform| {
+        (namespace == "a").then(|| digest("web"))
+    };
+    let known = |_: &ImageIdentity, _: &Platform| ImageFacts::Unreadable { reason: "known".into() };
+    assert_eq!(plan(&facts, known, tag, at(0)).orders.len(), 2);
+}
+
+#[test]
+fn a_template_whose_pods_are_on_their_way_is_left_to_the_nodes() {
+    let orders = |workload| plan_of(&[asker()], vec![workload], &[], at(0)).orders.len();
+    let mut starting = stopped("a", "r.test/web:2");
+    starting.replicas = Some(2);
+    assert_eq!(orders(starting), 0);
+    let mut finished = stopped("a", "r.test/web:2");
+    finished.finished = true;
+    assert_eq!(orders(finished), 0);
+    assert_eq!(orders(stopped("a", "r.test/web:2")), 1);
 }

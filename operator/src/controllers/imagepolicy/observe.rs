@@ -1,9 +1,9 @@
 //! Observe: everything a status is made from, read from memory at one moment.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cell::RefCell, collections::HashMap, sync::Arc};
 
 use breakwater_core::{
-    Platform,
+    Digest, ImageReference, Platform,
     policy::{ImageFacts, Policy, Verdict},
     workload::{ImageIdentity, Workload},
 };
@@ -26,6 +26,8 @@ pub(super) struct Facts {
     pub(super) images: HashMap<ImageOnPlatform, ImageFacts>,
     /// Why images of [`ImageFacts::ScanFailed`] failed.
     pub(super) failures: HashMap<ImageOnPlatform, (Failure, Option<DateTime<Utc>>)>,
+    /// What tags of templates stand for, by namespace, reference and platform.
+    pub(super) tags: HashMap<(String, ImageReference, Platform), Digest>,
     /// Platforms of the cluster's nodes.
     pub(super) platforms: Vec<Platform>,
     pub(super) index: IndexState,
@@ -55,12 +57,21 @@ pub(super) fn observe(policy: &Policy, rooms: &Rooms) -> Facts {
         .collect();
     let platforms = rooms.workloads.platforms();
     let images = &rooms.images;
+    let tags = RefCell::new(HashMap::new());
     let mut known = HashMap::new();
     let mut failures = HashMap::new();
     for judged in &judged {
-        let of_workload = images_under_test(&judged.workload, &platforms, |(identity, platform)| {
-            images.facts(identity, platform)
-        });
+        let of_workload = images_under_test(
+            &judged.workload,
+            &platforms,
+            |(identity, platform)| images.facts(identity, platform),
+            |namespace, image, platform| {
+                let digest = images.tag(namespace, image, platform)?;
+                tags.borrow_mut()
+                    .insert((namespace.to_owned(), image.clone(), platform.clone()), digest.clone());
+                Some(digest)
+            },
+        );
         for (image, named) in of_workload {
             let Some(named) = named else { continue };
             if let (ImageFacts::ScanFailed { .. }, ImageIdentity::Pullable { digest, .. }) =
@@ -81,6 +92,7 @@ pub(super) fn observe(policy: &Policy, rooms: &Rooms) -> Facts {
         images: known,
         failures,
         platforms,
+        tags: tags.into_inner(),
         index: images.index(),
         scans,
         mitigations: rooms.mitigation.states(&policy.id),
@@ -92,11 +104,11 @@ pub(super) fn observe(policy: &Policy, rooms: &Rooms) -> Facts {
 
 /// Without figures, which would change at every write.
 fn store_full(policy: &Policy, rooms: &Rooms) -> Option<String> {
-    let domains = [Domain::Everyone, Domain::Namespace(policy.id.namespace.clone())];
+    let domains = [Domain::Everyone, Domain::namespace(&policy.id.namespace)];
     let full = domains.iter().find_map(|domain| rooms.store.full(domain))?;
     let whose = match full.domain {
         Domain::Everyone => "the inventories that all namespaces share".to_owned(),
-        Domain::Namespace(namespace) => format!("the inventories of namespace {namespace}"),
+        Domain::Namespace(_) => format!("the inventories of namespace {}", policy.id.namespace),
     };
     Some(format!(
         "the report store has no room left for {whose}: new images stay Unknown; delete ScanJobs and workloads that are not needed, or use a \

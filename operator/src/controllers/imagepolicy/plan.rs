@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use breakwater_core::{
-    SeverityCounts,
+    ImageReference, Platform, SeverityCounts,
     policy::{ImageFacts, ImageUnderTest, Policy},
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -67,8 +67,11 @@ pub(super) fn plan(policy: &Policy, facts: &Facts, past: &PreviousRun, now: Date
     let mut wake_at = stale_at(facts, past).filter(|time| now < *time);
     let known =
         |named: &ImageOnPlatform| facts.images.get(named).cloned().unwrap_or(ImageFacts::NeverScanned);
+    let tag = |namespace: &str, image: &ImageReference, platform: &Platform| {
+        facts.tags.get(&(namespace.to_owned(), image.clone(), platform.clone())).cloned()
+    };
     for judged in &facts.judged {
-        let images = images_under_test(&judged.workload, &facts.platforms, known);
+        let images = images_under_test(&judged.workload, &facts.platforms, known, tag);
         for (image, named) in images.iter().filter(|(image, _)| policy.selector.selects_image(&image.name()))
         {
             let failure = named.as_ref().and_then(|named| facts.failures.get(named));

@@ -175,6 +175,7 @@ fn facts(workloads: Vec<Arc<Workload>>, images: Vec<(&str, ImageFacts)>) -> Fact
     let unjudged = |workload| Judged { workload, verdict: Arc::new(Verdict::of([].into_iter())) };
     Facts {
         judged: workloads.into_iter().map(unjudged).collect(),
+        tags: HashMap::new(),
         platforms: vec![Platform::linux("amd64")],
         images: images.into_iter().map(|(image, facts)| (named(image), facts)).collect::<HashMap<_, _>>(),
         failures,
@@ -201,7 +202,7 @@ fn judged(policy: &Policy, facts: &Facts, now: DateTime<Utc>) -> Facts {
     let mut facts = facts.clone();
     let known = |named: &_| facts.images.get(named).cloned().unwrap_or(ImageFacts::NeverScanned);
     for judged in &mut facts.judged {
-        let images = images_under_test(&judged.workload, &facts.platforms, known);
+        let images = images_under_test(&judged.workload, &facts.platforms, known, |_, _, _| None);
         let images: Vec<_> = images.into_iter().map(|(image, _)| image).collect();
         let mut verdict =
             evaluate(policy, &Subject { workload: Some(&judged.workload.id), images: &images }, now);
@@ -490,6 +491,7 @@ fn registry_scan(name: &str, due: Option<DateTime<Utc>>, outcome: Outcome) -> Ar
         policy: Some("strict".into()),
         due,
         outcome,
+        manifests: vec![],
         digests: vec![],
     })
 }
