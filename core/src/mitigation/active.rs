@@ -449,7 +449,11 @@ impl Active<'_> {
                 plan.step = plan.step.take().or(step.filter(|_| is_settled));
                 continue;
             }
-            let may_hold = candidate.is_enforced() == Ok(true) && candidate.check_safeguards().is_ok();
+            // At 0 replicas nothing runs, and a tag may not be resolved: that is the containment, and bars no holder.
+            let barred = candidate.check_safeguards().err();
+            let barred =
+                barred.filter(|blocker| !matches!(blocker, Blocker::NothingRuns | Blocker::NoEvidence));
+            let may_hold = candidate.is_enforced() == Ok(true) && barred.is_none();
             let joins = may_hold
                 && is_settled
                 && request.action == self.containment.action
@@ -462,7 +466,7 @@ impl Active<'_> {
             let status = if may_hold {
                 MitigationStatus { mode: Mode::Enforce, ..own.clone() }
             } else {
-                let missing = candidate.check_safeguards().err().map(|blocker| blocker.to_string());
+                let missing = barred.map(|blocker| blocker.to_string());
                 let missing = missing.or_else(|| candidate.missing_opt_ins()).unwrap_or_default();
                 candidate.status(State::Planned, format!("{missing}; another policy acts"), None)
             };

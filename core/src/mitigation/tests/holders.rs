@@ -134,6 +134,18 @@ fn a_later_policy_becomes_a_holder() {
     assert_eq!(world.scales(0), [0, 3]);
 }
 
+// Rule 14: at 0 replicas no pod reports a digest, and the tag of the template may not be resolved.
+#[test]
+fn a_later_policy_becomes_a_holder_though_no_digest_is_reported() {
+    let mut world = World::contained();
+    world.add_policy(tenant());
+    for check in world.objects[0].verdicts.values_mut().flat_map(|verdict| &mut verdict.checks) {
+        (check.reported, check.digest) = (None, None);
+    }
+    world.live_through(minutes(10));
+    assert_eq!(world.containment().holders.len(), 2);
+}
+
 // Rules 1 and 14: a policy without opt-in holds nothing.
 #[test]
 fn a_dry_run_policy_becomes_no_holder() {
