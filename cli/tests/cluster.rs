@@ -28,20 +28,25 @@ struct Api {
     operator: bool,
 }
 
-async fn api(operator: bool, latched: bool) -> (Api, tempfile::TempDir) {
-    let latch = json!({"nonce": NONCE, "action": "ScaleToZero", "previousReplicas": 3,
+async fn api(operator: bool, contained: bool) -> (Api, tempfile::TempDir) {
+    let copy = json!({"nonce": NONCE, "action": "ScaleToZero", "previousReplicas": 3,
         "restore": "kubectl -n demo scale deployment web --replicas=3"});
     let annotations =
-        if latched { json!({"breakwater.dev/mitigation": latch.to_string()}) } else { json!({}) };
+        if contained { json!({"breakwater.dev/mitigation": copy.to_string()}) } else { json!({}) };
     let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": "web", "namespace": "demo", "annotations": annotations},
-        "spec": {"replicas": if latched { 0 } else { 3 },
+        "spec": {"replicas": if contained { 0 } else { 3 },
             "template": {"spec": {"containers": [{"name": "web", "image": "registry.test/web:1"}]}}}});
     let api = Api { deployment: Arc::new(Mutex::new(deployment)), patches: Arc::default(), operator };
     let routes = Router::new()
         .route("/apis/apps/v1/namespaces/demo/deployments/web", get(read).patch(patch))
         .route("/apis/breakwater.dev/v1alpha1/imagepolicies", get(|| async { Json(policies()) }))
         .route("/apis/breakwater.dev/v1alpha1/scanjobs", get(|| async { Json(scans()) }))
+        .route("/apis/breakwater.dev/v1alpha1/namespaces/breakwater-system/scanjobs", get(|| async { Json(scans()) }))
+        .route("/apis/breakwater.dev/v1alpha1/namespaces/demo/scanjobs", get(|| async { Json(json!({"kind": "ScanJobList", "apiVersion": "breakwater.dev/v1alpha1", "metadata": {}, "items": []})) }))
+        .route("/api/v1/namespaces/demo/pods", get(|| async { Json(json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": []})) }))
+        .route("/apis/apps/v1/namespaces/demo/replicasets", get(|| async { Json(json!({"kind": "ReplicaSetList", "apiVersion": "apps/v1", "metadata": {}, "items": []})) }))
+        .route("/api/v1/namespaces/demo", get(|| async { Json(json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "demo"}})) }))
         .fallback(|| async {
             let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound",
                 "message": "not found", "code": 404});
@@ -88,7 +93,7 @@ fn policies() -> Value {
         "violations": [{"kind": "Deployment", "namespace": "demo", "name": "web", "rules": ["BW-VUL-001"],
             "since": "2026-11-22T10:00:00Z"}],
         "mitigations": [{"workload": "Deployment/demo/web", "action": "ScaleToZero", "mode": "DryRun",
-            "state": "Planned", "reason": "missing key: namespace label breakwater.dev/remediation=enabled"}]
+            "state": "Planned", "reason": "missing opt-in: namespace label breakwater.dev/remediation=enabled"}]
     }}]})
 }
 
@@ -118,7 +123,7 @@ fn config(directory: &tempfile::TempDir) -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn undo_names_the_latch_and_waits_for_the_replicas() {
+async fn undo_names_the_containment_and_waits_for_the_replicas() {
     let (api, directory) = api(true, true).await;
     let ended = breakwater(&config(&directory), &["undo", "web", "-n", "demo"]).await;
     assert!(ended.status.success(), "{}", text(&ended.stderr));
@@ -151,11 +156,11 @@ async fn undo_of_nothing_writes_nothing() {
     assert!(text(&ended.stderr).contains("nothing to undo"));
     assert!(api.patches.lock().unwrap().is_empty());
     let ended = breakwater(&config(&directory), &["undo", "other"]).await;
-    assert!(text(&ended.stderr).contains("there is no Deployment/demo/other"), "{}", text(&ended.stderr));
+    assert!(text(&ended.stderr).contains("Deployment/demo/other does not exist"), "{}", text(&ended.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn explain_names_rules_findings_and_the_missing_key() {
+async fn explain_names_rules_findings_and_the_missing_opt_in() {
     let (_, directory) = api(true, false).await;
     let ended = breakwater(&config(&directory), &["explain", "web"]).await;
     let said = text(&ended.stdout);
@@ -164,10 +169,9 @@ async fn explain_names_rules_findings_and_the_missing_key() {
     for words in [
         "Deployment/demo/web",
         "policy demo/baseline",
-        "violating since 2026-11-22 10:00 UTC",
-        "BW-VUL-001  too many findings of a severity",
+        "breaks BW-VUL-001 vulnerabilities.max since 2026-11-22T10:00:00Z",
         "ScaleToZero (DryRun): Planned",
-        "missing key: namespace label breakwater.dev/remediation=enabled",
+        "missing opt-in: namespace label breakwater.dev/remediation=enabled",
         "2 critical, 1 high",
         "CVE-2021-44906 Critical minimist 1.2.0, fixed in 1.2.6",
     ] {
