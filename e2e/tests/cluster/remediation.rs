@@ -259,7 +259,8 @@ async fn of_two_policies_that_disagree_the_stronger_acts_once() {
         deployment(&client, &namespace, "app", &app, 2).await;
         runs(&client, &namespace, "app", 2).await;
         let mark = Mark::now();
-        let mut milder = policy("Enforce", "trusted.test/**", "8s");
+        // The stronger one is due first: each acts at its own deadline.
+        let mut milder = policy("Enforce", "trusted.test/**", "30s");
         milder["remediation"]["triggers"][0]["action"] = json!("DeletePod");
         let content = policy("Enforce", "registry.test:5000/**", "0s");
         image_policy(&client, &namespace, "content", content).await;
