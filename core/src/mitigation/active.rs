@@ -388,8 +388,8 @@ impl Active<'_> {
             | CloseReason::PolicyDeleted
             | CloseReason::RolledBack
             | CloseReason::Done
-            | CloseReason::Superseded
-            | CloseReason::TargetGone => {}
+            | CloseReason::Superseded => {}
+            CloseReason::TargetGone => record.gone = true,
         }
         if !matches!(reason, CloseReason::Done | CloseReason::Superseded) {
             // What was announced before a release was announced for another situation.

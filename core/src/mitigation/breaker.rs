@@ -53,7 +53,7 @@ impl Breaker {
             self.since.unwrap_or(DateTime::<Utc>::MIN_UTC).max(now - TimeDelta::minutes(WINDOW_MINUTES));
         let mut hit = 0_u32;
         let mut namespaces = BTreeSet::new();
-        for record in records {
+        for record in records.into_iter().filter(|record| !record.gone) {
             let is_planned =
                 record.notices.values().any(|notice| notice.enforce && notice.planned_at > start);
             if is_planned || record.history.acted_since(start) > 0 {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Blocker, Cause, CloseReason, Limits, Phase, WorkloadRecord};
+use super::{Blocker, Cause, Limits, WorkloadRecord};
 
 /// What the operator's configuration allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,10 +121,6 @@ impl BudgetUse {
             *count == 0
         });
         let (cause, history) = (record.cause, &record.history);
-        let is_gone = record
-            .containment
-            .as_ref()
-            .is_some_and(|containment| containment.phase == Phase::Closed(CloseReason::TargetGone));
         let open = record.open().is_some();
         let tally = |tallies: &mut HashMap<(Cause, String), Tally>, key: &str| {
             update(tallies, (cause, key.to_owned()), |tally| {
@@ -133,7 +129,7 @@ impl BudgetUse {
             });
         };
         tally(&mut self.namespaces, namespace);
-        if is_gone {
+        if record.gone {
             return;
         }
         for holder in record.containment.iter().flat_map(|containment| &containment.holders) {

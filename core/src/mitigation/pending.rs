@@ -252,7 +252,7 @@ fn no_request(facts: &Facts<'_>, now: DateTime<Utc>, mut plan: Plan) -> Plan {
         plan.step = Some(Step::DeleteRecord);
         return plan;
     }
-    if facts.workload.is_some() || record.notices.is_empty() || !facts.policies.complete {
+    if facts.workload.is_some() || record.gone || !facts.policies.complete {
         return plan;
     }
     // The caches do not know the object (any more): the API server decides whether it is gone.
@@ -260,7 +260,7 @@ fn no_request(facts: &Facts<'_>, now: DateTime<Utc>, mut plan: Plan) -> Plan {
         None => Some(Step::ReadTarget),
         Some(live) if live.target.as_ref().is_some_and(|target| target.uid == facts.target.uid) => None,
         Some(_) => {
-            let next = WorkloadRecord { notices: Default::default(), ..record.clone() };
+            let next = WorkloadRecord { notices: Default::default(), gone: true, ..record.clone() };
             Some(Step::Save { record: Box::new(next), notes: vec![] })
         }
     };

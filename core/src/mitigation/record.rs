@@ -64,6 +64,9 @@ pub struct WorkloadRecord {
     pub refused_hold: Option<String>,
     #[serde(default)]
     pub history: History,
+    /// Whether the object does not exist any more: it uses up nobody's budget.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
 }
 
 /// What one policy asks for, and what the owner was told about it.
@@ -125,6 +128,7 @@ impl WorkloadRecord {
             containment: None,
             refused_hold: None,
             history: History::default(),
+            gone: false,
         }
     }
 

@@ -161,3 +161,25 @@ fn notices_of_tenants_leave_room_for_the_operator() {
     world.live_through(minutes(1));
     assert!(world.record().notices.contains_key(POLICY));
 }
+
+// Rules 9 and 10: what was restored and then deleted uses up no budget and opens no breaker either.
+#[test]
+fn a_workload_that_was_restored_and_then_deleted_counts_no_more() {
+    let mut world = World::contained();
+    world.undo();
+    world.live_through(minutes(1));
+    assert!(!world.record().gone);
+    world.delete_object(0);
+    world.live_through(minutes(10));
+    assert!(world.record().gone);
+    let settings = crate::mitigation::Settings { breaker_percent: 0, breaker_count: 0, ..world.settings };
+    let mut records: Vec<_> = ["a", "b", "c"].map(|_| world.record().clone()).into();
+    for (record, namespace) in records.iter_mut().zip(["a", "b", "c"]) {
+        record.target.workload.namespace = namespace.into();
+        record.history.acted = vec![world.now];
+    }
+    let breaker = crate::mitigation::Breaker::default();
+    assert_eq!(breaker.trip(&records, 100, &settings, world.now), None);
+    records.iter_mut().for_each(|record| record.gone = false);
+    assert!(breaker.trip(&records, 100, &settings, world.now).is_some());
+}
