@@ -9,6 +9,7 @@ pub mod glob;
 pub mod history;
 pub mod inventory;
 pub mod mitigation;
+pub mod names;
 pub mod platform;
 pub mod policy;
 pub mod printable;

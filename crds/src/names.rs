@@ -23,7 +23,7 @@ pub mod labels {
     /// On ScanJobs and Jobs: hash of the question, so that a retry meets the same object.
     pub const QUESTION: &str = "breakwater.dev/question";
     /// On namespaces: `enabled` is one of the three opt-ins that mitigation needs.
-    pub const REMEDIATION: &str = "breakwater.dev/remediation";
+    pub const REMEDIATION: &str = breakwater_core::names::REMEDIATION;
     /// On namespaces: `true` makes admission refuse when no replica answers.
     pub const FAIL_CLOSED: &str = "breakwater.dev/fail-closed";
     /// On pods: isolated, by which action.
@@ -32,7 +32,7 @@ pub mod labels {
     pub const MITIGATION: &str = "breakwater.dev/mitigation";
 
     /// The value of [`REMEDIATION`] that turns the key.
-    pub const ENABLED: &str = "enabled";
+    pub const ENABLED: &str = breakwater_core::names::ENABLED;
 }
 
 pub mod annotations {
@@ -43,9 +43,9 @@ pub mod annotations {
     /// On ScanJobs that a schedule made: how many of its policy's registries may be scanned at the same time.
     pub const AT_ONCE: &str = "breakwater.dev/at-once";
     /// On workloads: the nonce of the containment to undo. Custom verb `undo`.
-    pub const UNDO: &str = "breakwater.dev/undo";
+    pub const UNDO: &str = breakwater_core::names::UNDO;
     /// On workloads: `<RFC 3339 time>; <reason>`, at most 72 h ahead. Custom verb `hold`.
-    pub const HOLD_UNTIL: &str = "breakwater.dev/hold-until";
+    pub const HOLD_UNTIL: &str = breakwater_core::names::HOLD_UNTIL;
     /// On workloads: a copy of the mitigation record, for people. Never believed.
     pub const MITIGATION: &str = "breakwater.dev/mitigation";
     /// On workloads: `<reason>; until=<RFC 3339 time>` passes admission. Custom verb `break-glass`.

@@ -7,7 +7,7 @@ use super::{
     Message, MitigationStatus, Mode, Notice, OptIns, Phase, State, Step, Target, WorkloadRecord, budget,
     facts::Delivery, record::MAX_NOTICES, request::RequestedAction, safeguards, step,
 };
-use crate::workload::Workload;
+use crate::{names, workload::Workload};
 
 /// What only the live object can tell is looked at again after so long.
 pub(super) const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(5);
@@ -26,10 +26,6 @@ const ROLL_OUT: TimeDelta = TimeDelta::minutes(10);
 
 /// The most pods that one DeletePod is about.
 const MAX_PODS: usize = 64;
-
-/// On namespaces: the third opt-in.
-const OPT_IN_LABEL: &str = "breakwater.dev/remediation";
-const OPT_IN_VALUE: &str = "enabled";
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate<'a> {
@@ -431,14 +427,14 @@ impl<'a> Candidate<'a> {
     }
 
     fn opt_ins(&self) -> OptIns {
-        let label = self.workload.namespace_labels.get(OPT_IN_LABEL);
+        let label = self.workload.namespace_labels.get(names::REMEDIATION);
         OptIns {
             rbac: self.facts.access.unwrap_or(false),
             mode: self.request.mode,
             namespace: self
                 .facts
                 .live
-                .map_or(label.is_some_and(|value| value == OPT_IN_VALUE), |live| live.namespace.enabled),
+                .map_or(label.is_some_and(|value| value == names::ENABLED), |live| live.namespace.enabled),
         }
     }
 

@@ -6,7 +6,8 @@ use super::{
     ActionKind, Blocker, Cause, CloseReason, Containment, Facts, Holder, InvalidHold, Mode, Notice, Phase,
     Plan, State, Step, WorkloadRecord, active,
     candidate::{Candidate, Progress},
-    request::{RequestedAction, request},
+    record::MAX_FINDINGS,
+    request::{MAX_DIGESTS, RequestedAction, distinct, request},
     step,
 };
 use crate::{policy::Compliance, workload::Workload};
@@ -127,26 +128,18 @@ fn act(
     let scales = request.action == ActionKind::ScaleToZero;
     let holders: Vec<&Candidate<'_>> =
         due.iter().filter(|candidate| candidate.request.action == request.action).collect();
-    let mut digests: Vec<_> =
-        holders.iter().flat_map(|candidate| candidate.request.digests.iter().cloned()).collect();
-    let mut findings: Vec<_> =
-        holders.iter().flat_map(|candidate| candidate.request.findings.iter().cloned()).collect();
-    digests.sort_unstable();
-    digests.dedup();
-    digests.truncate(64);
-    findings.sort_unstable();
-    findings.dedup();
-    findings.truncate(super::record::MAX_FINDINGS);
+    let digests = holders.iter().flat_map(|candidate| candidate.request.digests.iter().cloned());
+    let findings = holders.iter().flat_map(|candidate| candidate.request.findings.iter().cloned());
     let containment = Containment {
         action: request.action,
         pods: if scales { vec![] } else { strongest.pods(target) },
-        digests,
+        digests: distinct(digests, MAX_DIGESTS),
         previous_replicas: scales.then_some(target.replicas),
         hpa: target.hpa.clone(),
         keda: target.keda.clone(),
         gitops: target.gitops.clone(),
         holders: holders.iter().map(|candidate| candidate.holder()).collect(),
-        findings,
+        findings: distinct(findings, MAX_FINDINGS),
         index_revision: facts.index.map_or(0, |index| index.revision),
         time: now,
         nonce: facts.nonce.to_owned(),

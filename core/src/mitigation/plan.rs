@@ -1,9 +1,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{Facts, Hold, InvalidHold, Plan, active, pending};
-
-/// On workloads: `<RFC 3339 time>; <reason>`.
-const HOLD: &str = "breakwater.dev/hold-until";
+use crate::names::HOLD_UNTIL;
 
 /// Returns the next step for one target, or none, and how it stands to each policy.
 ///
@@ -34,7 +32,7 @@ impl Facts<'_> {
             Some(target) => target.hold.as_deref().filter(|_| target.controlled_by.is_none()),
             None => {
                 let workload = self.workload.filter(|workload| workload.controlled_by.is_none())?;
-                workload.annotations.get(HOLD).map(String::as_str)
+                workload.annotations.get(HOLD_UNTIL).map(String::as_str)
             }
         }
     }

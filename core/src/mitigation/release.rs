@@ -4,12 +4,10 @@ use chrono::{DateTime, Utc};
 
 use super::{Blocker, CloseReason, Containment, Facts, Holder, Mode, PendingRelease, WorkloadRecord};
 use crate::{
+    names::UNDO,
     policy::{Compliance, Policy},
     workload::Workload,
 };
-
-/// On workloads: the nonce of the containment to undo.
-const UNDO: &str = "breakwater.dev/undo";
 
 /// What is to be done about a release.
 #[derive(Debug, Clone, PartialEq, Eq)]

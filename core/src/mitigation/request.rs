@@ -9,8 +9,8 @@ use crate::{
     workload::WorkloadKind,
 };
 
-/// The most digests that one request is about. A workload in the middle of a roll-out runs two for each container.
-const MAX_DIGESTS: usize = 64;
+/// The most digests that one request or containment is about. A workload in the middle of a roll-out runs two for each container.
+pub(super) const MAX_DIGESTS: usize = 64;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RequestedAction {
@@ -41,30 +41,29 @@ pub(super) fn request(policy: &Policy, verdict: &Verdict) -> Result<Option<Reque
         return Ok(None);
     }
     let Some(trigger) = first(&remediation.triggers, verdict, &evidence)? else { return Ok(None) };
-    let mut rules: Vec<String> = evidence.iter().map(|check| check.id.to_owned()).collect();
-    let mut findings: Vec<String> =
-        evidence.iter().flat_map(|check| check.findings.iter().cloned()).collect();
+    let rules = evidence.iter().map(|check| check.id.to_owned());
+    let findings = evidence.iter().flat_map(|check| check.findings.iter().cloned());
     let digests = evidence.iter().flat_map(|check| [&check.reported, &check.digest]);
-    let mut digests: Vec<Digest> = digests.flatten().cloned().collect();
-    for list in [&mut rules, &mut findings] {
-        list.sort_unstable();
-        list.dedup();
-    }
-    findings.truncate(MAX_FINDINGS);
-    digests.sort_unstable();
-    digests.dedup();
-    digests.truncate(MAX_DIGESTS);
     Ok(Some(RequestedAction {
         policy: policy.id.clone(),
         mode: remediation.mode,
         action: trigger.action,
         grace: trigger.grace.max(TimeDelta::zero()),
-        rules,
-        findings,
-        digests,
+        rules: distinct(rules, usize::MAX),
+        findings: distinct(findings, MAX_FINDINGS),
+        digests: distinct(digests.flatten().cloned(), MAX_DIGESTS),
         limits: remediation.limits,
         kinds: remediation.kinds.clone(),
     }))
+}
+
+/// Returns the items sorted, each once, at most `most`.
+pub(super) fn distinct<T: Ord>(items: impl Iterator<Item = T>, most: usize) -> Vec<T> {
+    let mut items: Vec<T> = items.collect();
+    items.sort_unstable();
+    items.dedup();
+    items.truncate(most);
+    items
 }
 
 /// A trigger that asks for a fact which is not computed might hold: what comes after it must not decide in its place.

@@ -26,7 +26,6 @@ use std::{
 };
 
 use breakwater_core::policy::PolicyId;
-use tokio::sync::watch;
 
 pub use self::{error::MitigationError, status_table::MitigationState};
 use self::{error::within, status_table::StatusTable};
@@ -62,12 +61,6 @@ impl Mitigation {
     #[must_use]
     pub fn health(&self) -> Health {
         self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Counts up whenever a state changed.
-    #[must_use]
-    pub fn changed(&self) -> watch::Receiver<u64> {
-        self.statuses.version()
     }
 
     /// Yields the UIDs of policies whose states changed.

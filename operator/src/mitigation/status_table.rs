@@ -9,7 +9,6 @@ use breakwater_core::{
     workload::WorkloadRef,
 };
 use chrono::{DateTime, Utc};
-use tokio::sync::watch;
 
 use crate::changes::{Changes, Subscription};
 
@@ -33,7 +32,6 @@ pub struct MitigationState {
 pub(super) struct StatusTable {
     /// By policy UID, then by target: an object that was re-created is another line than the one that is gone.
     states: Mutex<BTreeMap<String, BTreeMap<TargetId, MitigationState>>>,
-    version: watch::Sender<u64>,
     /// UIDs of policies.
     changes: Changes<String>,
 }
@@ -44,17 +42,12 @@ impl StatusTable {
         states.get(&policy.uid).map(|states| states.values().cloned().collect()).unwrap_or_default()
     }
 
-    pub(super) fn version(&self) -> watch::Receiver<u64> {
-        self.version.subscribe()
-    }
-
     pub(super) fn subscribe(&self) -> Subscription<String> {
         self.changes.subscribe()
     }
 
     /// Tells every subscriber that what concerns all policies has changed.
     pub(super) fn publish_all(&self) {
-        self.version.send_modify(|version| *version = version.wrapping_add(1));
         self.changes.publish_all();
     }
 
@@ -102,10 +95,7 @@ impl StatusTable {
         }
         states.retain(|_, of_policy| !of_policy.is_empty());
         drop(states);
-        if !changed.is_empty() {
-            self.version.send_modify(|version| *version = version.wrapping_add(1));
-            self.changes.publish(&changed);
-        }
+        self.changes.publish(&changed);
         new
     }
 }
