@@ -100,12 +100,12 @@ pub(crate) fn of_pod(index: ClusterIndex, uid: &str) -> Result<Vec<Process>> {
     Ok(pods.flat_map(|path| members(path)).filter(|process| !pause(process)).collect())
 }
 
-/// Whether anything of it is there.
+/// Reports whether anything of it is there.
 pub(crate) fn exists(index: ClusterIndex) -> Result<bool> {
     Ok(roots(index)?.iter().any(|root| root.exists()))
 }
 
-/// Whether a process is in this cgroup or in one below.
+/// Reports whether a process is in this cgroup or in one below.
 pub(crate) fn is_used(root: &Path) -> bool {
     directories(root).iter().any(|path| !members(path).is_empty())
 }

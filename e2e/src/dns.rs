@@ -30,7 +30,7 @@ pub(crate) fn wait(kubectl: &Kubectl) -> Result<()> {
     Ok(())
 }
 
-/// Whether it is available.
+/// Reports whether it is available.
 pub(crate) fn ready(kubectl: &Kubectl) -> bool {
     let replicas = "jsonpath={.status.availableReplicas}";
     kubectl

@@ -53,7 +53,7 @@ pub(crate) fn wait(node: &Node<'_>, kubectl: &Kubectl) -> Result<()> {
     node.running(PROXY)
 }
 
-/// Whether the API server calls the node Ready.
+/// Reports whether the API server calls the node Ready.
 pub(crate) fn ready(kubectl: &Kubectl) -> bool {
     let condition = r#"jsonpath={.status.conditions[?(@.type=="Ready")].status}"#;
     kubectl.output(["get", "node", NODE_NAME, "-o", condition]).is_ok_and(|status| status == "True")

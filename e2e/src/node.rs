@@ -98,7 +98,7 @@ impl<'a> Node<'a> {
         Ok(())
     }
 
-    /// Whether anything of a node is there, whole or not.
+    /// Reports whether anything of a node is there, whole or not.
     pub(crate) fn traces(index: ClusterIndex) -> Result<bool> {
         let namespace = Path::new("/run/netns").join(index.namespace());
         let link = Path::new("/sys/class/net").join(index.host_link());

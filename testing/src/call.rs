@@ -21,7 +21,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// Whether it may change something.
+    /// Reports whether it may change something.
     #[must_use]
     pub fn is_write(self) -> bool {
         !matches!(self, Self::Get | Self::List | Self::Watch)
@@ -46,7 +46,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Whether it may have changed something.
+    /// Reports whether it may have changed something.
     #[must_use]
     pub fn is_write(&self) -> bool {
         self.verb.is_write() && !self.is_review && !self.query.contains_key("dryRun")

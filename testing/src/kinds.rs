@@ -74,12 +74,12 @@ impl Kind {
         if self.group.is_empty() { self.plural.into() } else { format!("{}.{}", self.plural, self.group) }
     }
 
-    /// Whether objects of it are questions that are answered at once and never stored.
+    /// Reports whether objects of it are questions that are answered at once and never stored.
     pub(crate) fn is_review(&self) -> bool {
         matches!(self.group, "authentication.k8s.io" | "authorization.k8s.io")
     }
 
-    /// Whether a replace without resourceVersion is accepted: `AllowUnconditionalUpdate` of the kind's strategy. It is false for
+    /// Reports whether a replace without resourceVersion is accepted: `AllowUnconditionalUpdate` of the kind's strategy. It is false for
     /// custom resources and for Leases.
     pub(crate) fn allows_unconditional_update(&self) -> bool {
         let is_custom = self.group.contains('.') && !self.group.ends_with(".k8s.io");

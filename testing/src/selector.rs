@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// Whether labels meet a selector: `a=b`, `a==b`, `a!=b`, `a`, `!a`, `a in (b,c)`, `a notin (b,c)`, joined by commas.
+/// Reports whether labels meet a selector: `a=b`, `a==b`, `a!=b`, `a`, `!a`, `a in (b,c)`, `a notin (b,c)`, joined by commas.
 pub(crate) fn matches_labels(selector: &str, object: &Value) -> bool {
     let labels = &object["metadata"]["labels"];
     terms(selector).all(|term| {
@@ -23,7 +23,7 @@ pub(crate) fn matches_labels(selector: &str, object: &Value) -> bool {
     })
 }
 
-/// Whether fields meet a selector: `path=value` and `path!=value`. Absent fields are empty.
+/// Reports whether fields meet a selector: `path=value` and `path!=value`. Absent fields are empty.
 pub(crate) fn matches_fields(selector: &str, object: &Value) -> bool {
     terms(selector).all(|term| {
         let (path, wanted, is_equal) = match term.split_once("!=") {

@@ -104,7 +104,7 @@ fn selects(policy: &domain::Policy, asked: &Asked) -> bool {
     in_scope && policy.selector.workloads.matches(&asked.labels)
 }
 
-/// Whether the status is about this very spec and lists every workload that violates it.
+/// Reports whether the status is about this very spec and lists every workload that violates it.
 fn is_complete(object: &ImagePolicy, status: &ImagePolicyStatus) -> bool {
     let total = status.total_violations.and_then(|total| usize::try_from(total).ok());
     status.observed_generation == object.metadata.generation

@@ -160,7 +160,7 @@ impl Active<'_> {
         }
     }
 
-    /// Whether what led here still holds; `None`: that is not known yet.
+    /// Reports whether what led here still holds; `None`: that is not known yet.
     fn is_wanted(&self, target: &Target) -> Option<bool> {
         let enabled = self.facts.live.is_some_and(|live| live.namespace.enabled);
         let deletes_volumes = target.deletes_volumes && self.containment.action == ActionKind::ScaleToZero;

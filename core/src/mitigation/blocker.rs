@@ -100,7 +100,7 @@ impl Blocker {
         }
     }
 
-    /// Whether a notice that was given cannot come true while this is so.
+    /// Reports whether a notice that was given cannot come true while this is so.
     pub(super) fn is_lasting(&self) -> bool {
         match self {
             Self::ExemptNamespace(_)

@@ -138,7 +138,7 @@ impl BudgetUse {
         self.cluster.entry(cause).or_default().apply(change, open, &history.acted, history.restored_at);
     }
 
-    /// Whether one more action fits. A policy's limits can only lower what the configuration allows; `selected` workloads are the policy's.
+    /// Reports whether one more action fits. A policy's limits can only lower what the configuration allows; `selected` workloads are the policy's.
     pub(super) fn allows(
         &self,
         settings: &Settings,
@@ -186,7 +186,7 @@ impl BudgetUse {
         }
     }
 
-    /// Whether one more restore fits that nobody asked for.
+    /// Reports whether one more restore fits that nobody asked for.
     pub(super) fn allows_restore(
         &self,
         settings: &Settings,

@@ -443,7 +443,7 @@ impl<'a> Candidate<'a> {
         self.opt_ins().explain().filter(|_| self.request.action != ActionKind::Alert)
     }
 
-    /// Whether all three opt-ins are present. A right that could not be asked for is neither present nor missing.
+    /// Reports whether all three opt-ins are present. A right that could not be asked for is neither present nor missing.
     pub(super) fn is_enforced(&self) -> Result<bool, Blocker> {
         if self.request.action == ActionKind::Alert {
             return Ok(false);
@@ -490,7 +490,7 @@ impl Facts<'_> {
         first.checked_add_signed(self.settings.second_look).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
-    /// Whether the advisories suffice to act or to release: in use, at least of revision `needed`, and fresh.
+    /// Reports whether the advisories suffice to act or to release: in use, at least of revision `needed`, and fresh.
     pub(super) fn check_index(&self, needed: u64, now: DateTime<Utc>) -> Result<(), Blocker> {
         let index = self.index.ok_or(Blocker::IndexMissing)?;
         if index.revision < needed {

@@ -115,7 +115,7 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// Whether a person decided it: budgets and the breaker guard against mistakes of the operator, not against people's decisions.
+    /// Reports whether a person decided it: budgets and the breaker guard against mistakes of the operator, not against people's decisions.
     #[must_use]
     pub fn is_explicit(self) -> bool {
         matches!(self, Self::Undo | Self::PolicyOff | Self::PolicyDeleted)
@@ -139,7 +139,7 @@ impl CloseReason {
 }
 
 impl Containment {
-    /// Whether it still holds the workload.
+    /// Reports whether it still holds the workload.
     #[must_use]
     pub fn is_open(&self) -> bool {
         !matches!(self.phase, Phase::Closed(_))

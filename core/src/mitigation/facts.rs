@@ -128,7 +128,7 @@ pub struct LivePod {
 }
 
 impl Target {
-    /// Whether a pod that is not about to end runs one of `digests`.
+    /// Reports whether a pod that is not about to end runs one of `digests`.
     pub(super) fn runs(&self, digests: &[Digest]) -> bool {
         self.pods.iter().any(|pod| !pod.terminating && pod.runs(digests))
     }

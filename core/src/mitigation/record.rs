@@ -138,7 +138,7 @@ impl WorkloadRecord {
         self.containment.as_ref().filter(|containment| containment.is_open())
     }
 
-    /// Whether nothing in it is needed any more.
+    /// Reports whether nothing in it is needed any more.
     pub(super) fn is_stale(&self, now: DateTime<Utc>) -> bool {
         let since = self.containment.as_ref().map(|containment| containment.since);
         let last =
@@ -183,7 +183,7 @@ impl Notice {
         TimeDelta::try_seconds(self.grace_seconds).unwrap_or(TimeDelta::MAX)
     }
 
-    /// Whether what the owner was told covers `request`: not a longer grace, a harsher action, or another reason. A shorter grace never
+    /// Reports whether what the owner was told covers `request`: not a longer grace, a harsher action, or another reason. A shorter grace never
     /// shortens what was promised.
     pub(super) fn covers(&self, request: &RequestedAction, enforce: bool) -> bool {
         let is_cut = self.findings.len() >= MAX_FINDINGS;
@@ -194,7 +194,7 @@ impl Notice {
             && (is_cut || request.findings.iter().all(|finding| self.findings.contains(finding)))
     }
 
-    /// Whether the notice was unattended for so long that the owner could not be heard.
+    /// Reports whether the notice was unattended for so long that the owner could not be heard.
     pub(super) fn was_abandoned(&self, now: DateTime<Utc>) -> bool {
         self.grace() > TimeDelta::zero() && now - self.seen_at > (self.grace() / 2).max(SHORTEST_DOWNTIME)
     }

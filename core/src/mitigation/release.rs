@@ -62,7 +62,7 @@ pub(super) fn release(
     Ok(Release::Now(reason))
 }
 
-/// Whether an undo is asked for by the nonce of this very containment; any other value is stale and ignored, never refused.
+/// Reports whether an undo is asked for by the nonce of this very containment; any other value is stale and ignored, never refused.
 ///
 /// Nothing is read from an object that has a controller: the admission policy that checks the verb lets those pass, so that controllers
 /// may copy annotations, and whoever may edit an object may claim a controller for it.

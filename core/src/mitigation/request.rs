@@ -78,7 +78,7 @@ fn first<'a>(
     }
 }
 
-/// Whether all conditions but risk hold.
+/// Reports whether all conditions but risk hold.
 fn holds(when: &When, verdict: &Verdict, evidence: &[&Check]) -> bool {
     when.fixable_critical.is_none_or(|least| verdict.fixable_critical >= least)
         && when.known_exploited.is_none_or(|wanted| (verdict.known_exploited > 0) == wanted)

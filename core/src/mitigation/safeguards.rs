@@ -13,7 +13,7 @@ pub(super) fn namespace(name: &str, own: &str, exempt: &[String]) -> Result<(), 
     if is_exempt { Err(Blocker::ExemptNamespace(name.to_owned())) } else { Ok(()) }
 }
 
-/// Whether this action can be taken on this kind at all, and whether the policy lets it. `allowed` empty means Deployments.
+/// Reports whether this action can be taken on this kind at all, and whether the policy lets it. `allowed` empty means Deployments.
 pub(super) fn kind(
     target: &WorkloadRef,
     action: ActionKind,

@@ -38,13 +38,13 @@ pub enum State {
 }
 
 impl State {
-    /// Whether the workload is, or is about to be, as the mitigation wants it.
+    /// Reports whether the workload is, or is about to be, as the mitigation wants it.
     #[must_use]
     pub fn is_contained(self) -> bool {
         matches!(self, Self::Recorded | Self::Applied | Self::Verified)
     }
 
-    /// Whether nothing follows any more.
+    /// Reports whether nothing follows any more.
     #[must_use]
     pub fn is_over(self) -> bool {
         matches!(self, Self::Restored | Self::Cancelled)

@@ -52,7 +52,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// Whether it changes an object that is not the operator's.
+    /// Reports whether it changes an object that is not the operator's.
     #[must_use]
     pub fn mutates(&self) -> bool {
         matches!(self, Self::Scale { .. } | Self::Evict { .. } | Self::Annotate { .. })

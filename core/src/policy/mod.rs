@@ -104,7 +104,7 @@ pub enum NamespaceScope {
 }
 
 impl Selector {
-    /// Whether the workload is in scope; `policy_namespace` is where the policy lives.
+    /// Reports whether the workload is in scope; `policy_namespace` is where the policy lives.
     #[must_use]
     pub fn selects(&self, workload: &Workload, policy_namespace: &str) -> bool {
         let in_scope = match &self.namespaces {
@@ -114,7 +114,7 @@ impl Selector {
         in_scope && self.workloads.matches(&workload.labels)
     }
 
-    /// Whether an image with this canonical name (no tag, no digest) is in scope.
+    /// Reports whether an image with this canonical name (no tag, no digest) is in scope.
     #[must_use]
     pub fn selects_image(&self, name: &str) -> bool {
         (self.images.is_empty() || self.images.iter().any(|glob| glob.matches(name)))

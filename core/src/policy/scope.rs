@@ -4,7 +4,7 @@ use super::{NamespaceScope, Policy, Selector};
 use crate::{Digest, ImageReference, workload::Workload};
 
 impl Policy {
-    /// Whether the policy selects the workload and at least one image of its template.
+    /// Reports whether the policy selects the workload and at least one image of its template.
     #[must_use]
     pub fn covers(&self, workload: &Workload) -> bool {
         let name = |image: &str| {
@@ -17,7 +17,7 @@ impl Policy {
 }
 
 impl Selector {
-    /// Whether the workload's namespace is in scope, whatever the workload's own labels.
+    /// Reports whether the workload's namespace is in scope, whatever the workload's own labels.
     #[must_use]
     pub fn selects_namespace(&self, workload: &Workload, policy_namespace: &str) -> bool {
         match &self.namespaces {

@@ -34,7 +34,7 @@ impl Violation {
         }
     }
 
-    /// Whether the rule is met is not known.
+    /// Reports whether the rule is met is not known.
     pub(super) fn unknown(mut self) -> Self {
         (self.effect, self.is_evidence) = (Effect::Unknown, false);
         self

@@ -84,7 +84,7 @@ impl Held {
         self.lacking()
     }
 
-    /// Whether a manifest is one that runs, so that its facts are to be held.
+    /// Reports whether a manifest is one that runs, so that its facts are to be held.
     pub(super) fn is_wanted(&self, manifest: &Digest) -> bool {
         self.in_use.contains(manifest)
     }

@@ -60,7 +60,7 @@ impl Leadership {
         (sender, Self { clock, term })
     }
 
-    /// Whether this replica leads right now. Check it before each write that two replicas must not both make.
+    /// Reports whether this replica leads right now. Check it before each write that two replicas must not both make.
     #[must_use]
     pub fn is_current(&self) -> bool {
         self.term.borrow().is_some_and(|term| self.clock.monotonic() < term.until)

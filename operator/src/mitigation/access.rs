@@ -28,7 +28,7 @@ pub(super) struct Access {
 }
 
 impl Access {
-    /// Whether what mitigation does to workloads of this kind is granted in `namespace`; `None`: that could not be asked.
+    /// Reports whether what mitigation does to workloads of this kind is granted in `namespace`; `None`: that could not be asked.
     pub(super) async fn may_act(
         &self,
         client: &Client,

@@ -138,7 +138,7 @@ impl Outbox {
         }
     }
 
-    /// Whether a message is still named by its record, or a courtesy is worth another try.
+    /// Reports whether a message is still named by its record, or a courtesy is worth another try.
     fn is_wanted(&self, parcel: &Parcel) -> bool {
         let Some(id) = &parcel.id else { return parcel.tries < COURTESY_TRIES };
         let deliveries = self.deliveries.lock().unwrap_or_else(PoisonError::into_inner);

@@ -96,7 +96,7 @@ pub(super) struct NodeRow {
 /// collector may be about to delete the object. Afterwards it is judged as itself.
 pub(super) const ORPHAN_WAIT: Duration = Duration::from_secs(10);
 
-/// Whether Kubernetes has objects of kind `child` made by those of kind `owner`. It never leads in a circle: no chain is longer than three.
+/// Reports whether Kubernetes has objects of kind `child` made by those of kind `owner`. It never leads in a circle: no chain is longer than three.
 fn makes(owner: WorkloadKind, child: WorkloadKind) -> bool {
     use WorkloadKind::{CronJob, DaemonSet, Deployment, Job, Pod, ReplicaSet, StatefulSet};
     match child {

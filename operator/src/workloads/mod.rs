@@ -115,7 +115,7 @@ impl Workloads {
         self.0.version.subscribe()
     }
 
-    /// Whether every first list is complete: before that, absence means nothing.
+    /// Reports whether every first list is complete: before that, absence means nothing.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.0.published.load().complete

@@ -172,7 +172,7 @@ fn remediation_state(
     }
 }
 
-/// Whether the operator may act in a namespace of a selected workload; `None`: that was not asked yet.
+/// Reports whether the operator may act in a namespace of a selected workload; `None`: that was not asked yet.
 fn granted(facts: &Facts) -> Option<bool> {
     let namespaces: BTreeSet<&str> =
         facts.judged.iter().map(|judged| judged.workload.id.namespace.as_str()).collect();
