@@ -9,5 +9,8 @@ pub const HOLD_UNTIL: &str = "breakwater.dev/hold-until";
 /// On namespaces: `enabled` is one of the three opt-ins that mitigation needs.
 pub const REMEDIATION: &str = "breakwater.dev/remediation";
 
+/// On namespaces: any value but `false` pauses every action there; containments stay.
+pub const PAUSE: &str = "breakwater.dev/pause-remediation";
+
 /// The value of [`REMEDIATION`] that opts in.
 pub const ENABLED: &str = "enabled";

@@ -186,6 +186,7 @@ pub fn workload(name: &str) -> WorkloadBuilder {
         controlled_by: None,
         containers: vec![],
         injected: vec![],
+        namespace_paused: false,
         finished: false,
         pull_secrets: vec![],
         running: vec![],

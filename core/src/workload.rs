@@ -64,6 +64,8 @@ pub struct Workload {
     /// Only those under `breakwater.dev/` and the owner keys.
     pub annotations: BTreeMap<String, String>,
     pub namespace_labels: BTreeMap<String, String>,
+    /// Whether the namespace is annotated `breakwater.dev/pause-remediation`.
+    pub namespace_paused: bool,
     /// `spec.replicas`; absent for kinds without.
     pub replicas: Option<i32>,
     /// Pods that are not terminating.

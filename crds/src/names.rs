@@ -53,7 +53,7 @@ pub mod annotations {
     /// On pods: any value lifts the quarantine. Custom verb `unquarantine`.
     pub const UNQUARANTINE: &str = "breakwater.dev/unquarantine";
     /// On namespaces: `true` pauses every action there; containments stay.
-    pub const PAUSE: &str = "breakwater.dev/pause-remediation";
+    pub const PAUSE: &str = breakwater_core::names::PAUSE;
     /// On workloads and namespaces: who owns it.
     pub const OWNER: &str = "breakwater.dev/owner";
 }

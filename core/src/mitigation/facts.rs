@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::{Breaker, BudgetUse, Settings, TargetId, WorkloadRecord};
 use crate::{
     Digest,
+    names::PAUSE,
     policy::{Policy, Verdict},
     workload::Workload,
 };
@@ -86,6 +87,14 @@ pub struct NamespaceFacts {
     pub enabled: bool,
     pub paused: bool,
     pub terminating: bool,
+}
+
+impl NamespaceFacts {
+    /// Reads the annotation that pauses a namespace, from all of its annotations.
+    #[must_use]
+    pub fn is_paused(annotations: Option<&BTreeMap<String, String>>) -> bool {
+        annotations.and_then(|all| all.get(PAUSE)).is_some_and(|value| value != "false")
+    }
 }
 
 /// The live object.

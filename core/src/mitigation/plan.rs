@@ -21,7 +21,8 @@ pub fn plan(facts: &Facts<'_>, now: DateTime<Utc>) -> Plan {
 impl Facts<'_> {
     /// The kill switches: the operator's, and the namespace's where it is known.
     pub(super) fn paused(&self) -> Option<&'static str> {
-        let namespace = self.live.is_some_and(|live| live.namespace.paused);
+        let cached = self.workload.is_some_and(|workload| workload.namespace_paused);
+        let namespace = self.live.map_or(cached, |live| live.namespace.paused);
         self.paused.or(namespace.then_some("by the annotation of the namespace"))
     }
 

@@ -188,6 +188,7 @@ impl Object {
             replicas: Some(3),
             running_pods: 3,
             injected: vec![],
+            namespace_paused: false,
             finished: false,
             controlled_by: None,
             pull_secrets: vec![],

@@ -66,6 +66,7 @@ fn workload(namespace: &str, name: &str, image: &str) -> Workload {
         controlled_by: None,
         containers: vec![container("app", image)],
         injected: vec![],
+        namespace_paused: false,
         finished: false,
         pull_secrets: vec![],
         running: vec![running("app", image)],

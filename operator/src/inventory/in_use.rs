@@ -77,6 +77,7 @@ mod tests {
             replicas: Some(0),
             running_pods: 0,
             injected: vec![container(format!("r.test/mesh@{}", digest("mesh")))],
+            namespace_paused: false,
             finished: false,
             controlled_by: None,
             containers: vec![

@@ -141,6 +141,7 @@ impl Story {
             replicas: Some(1),
             running_pods: 1,
             injected: vec![],
+            namespace_paused: false,
             finished: false,
             controlled_by: None,
             containers: vec![],

@@ -545,6 +545,7 @@ fn current(judged: Option<&Arc<Workload>>, newest: Option<Arc<Workload>>) -> Opt
         (Some(judged), Some(newest)) if newest != *judged => Some(Arc::new(Workload {
             annotations: newest.annotations.clone(),
             namespace_labels: newest.namespace_labels.clone(),
+            namespace_paused: newest.namespace_paused,
             replicas: newest.replicas,
             ..(**judged).clone()
         })),

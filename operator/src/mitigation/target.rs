@@ -40,10 +40,9 @@ pub(super) async fn read(client: &Client, workload: &WorkloadRef) -> Result<Live
         namespace.map_or(NamespaceFacts { enabled: false, paused: false, terminating: true }, |namespace| {
             let meta = namespace.metadata;
             let label = meta.labels.as_ref().and_then(|all| all.get(labels::REMEDIATION));
-            let paused = meta.annotations.as_ref().and_then(|all| all.get(annotations::PAUSE));
             NamespaceFacts {
                 enabled: label.is_some_and(|value| value == labels::ENABLED),
-                paused: paused.is_some_and(|value| value != "false"),
+                paused: NamespaceFacts::is_paused(meta.annotations.as_ref()),
                 terminating: meta.deletion_timestamp.is_some(),
             }
         });

@@ -52,6 +52,7 @@ fn workload(namespace: &str, name: &str, images: &[&str]) -> Workload {
         replicas: Some(1),
         running_pods: 1,
         injected: vec![],
+        namespace_paused: false,
         finished: false,
         controlled_by: None,
         containers: vec![],

@@ -84,6 +84,7 @@ pub(super) struct Cluster {
 pub(super) struct NamespaceRow {
     pub(super) name: Box<str>,
     pub(super) labels: BTreeMap<String, String>,
+    pub(super) paused: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,8 +214,8 @@ impl Cluster {
 
     /// Every workload, from top owners and bare pods, as of `now` on the clock of [`Self::note_orphans`].
     pub(super) fn workloads(&self, now: Instant) -> BTreeMap<WorkloadRef, Workload> {
-        let namespaces: HashMap<&str, &BTreeMap<String, String>> =
-            self.namespaces.iter().map(|(_, row)| (row.name.as_ref(), &row.labels)).collect();
+        let namespaces: HashMap<&str, &NamespaceRow> =
+            self.namespaces.iter().map(|(_, row)| (row.name.as_ref(), row)).collect();
         let platforms: HashMap<&str, &Platform> =
             self.nodes.iter().map(|(_, row)| (row.name.as_ref(), &row.platform)).collect();
         let mut pods_of: HashMap<&str, Vec<&PodRow>> = HashMap::new();
@@ -269,7 +270,7 @@ fn assemble(
     uid: &str,
     owner: &Owner,
     pods: &[&PodRow],
-    namespaces: &HashMap<&str, &BTreeMap<String, String>>,
+    namespaces: &HashMap<&str, &NamespaceRow>,
     platforms: &HashMap<&str, &Platform>,
 ) -> Workload {
     let of_a_job = matches!(owner.id.kind, WorkloadKind::Job | WorkloadKind::CronJob);
@@ -295,15 +296,14 @@ fn assemble(
     // No template has ephemeral containers: they are those of a pod.
     template.containers.retain(|container| container.kind != ContainerKind::Ephemeral);
     let injected = injected(&template, telling);
+    let namespace = namespaces.get(owner.id.namespace.as_str());
     Workload {
         id: owner.id.clone(),
         uid: uid.to_owned(),
         labels: (*owner.labels).clone(),
         annotations: (*owner.annotations).clone(),
-        namespace_labels: namespaces
-            .get(owner.id.namespace.as_str())
-            .map(|labels| (*labels).clone())
-            .unwrap_or_default(),
+        namespace_labels: namespace.map(|row| row.labels.clone()).unwrap_or_default(),
+        namespace_paused: namespace.is_some_and(|row| row.paused),
         replicas: owner.replicas,
         running_pods: i32::try_from(alive.count()).unwrap_or(i32::MAX),
         injected,

@@ -44,6 +44,7 @@ mod tests {
                 run_as_non_root: None,
             }],
             injected: vec![],
+            namespace_paused: false,
             finished: false,
             pull_secrets: vec![],
             running: runs

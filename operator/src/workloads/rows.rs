@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use breakwater_core::workload::{WorkloadKind, WorkloadRef};
+use breakwater_core::{
+    mitigation::NamespaceFacts,
+    workload::{WorkloadKind, WorkloadRef},
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{
@@ -113,7 +116,11 @@ pub(super) fn namespace(object: NamespaceObject) -> Option<(String, NamespaceRow
     let metadata = object.metadata;
     Some((
         metadata.uid?,
-        NamespaceRow { name: metadata.name?.into(), labels: metadata.labels.unwrap_or_default() },
+        NamespaceRow {
+            name: metadata.name?.into(),
+            paused: NamespaceFacts::is_paused(metadata.annotations.as_ref()),
+            labels: metadata.labels.unwrap_or_default(),
+        },
     ))
 }
 

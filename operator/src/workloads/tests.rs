@@ -518,3 +518,20 @@ async fn is_ready_after_every_first_list_and_tells_changes_once() {
         "what went is named, nothing else"
     );
 }
+
+#[test]
+fn a_pause_of_the_namespace_is_a_fact_of_its_workloads_both_ways() {
+    let mut world = web();
+    for (annotations, is_paused) in [
+        (json!({"breakwater.dev/pause-remediation": "true"}), true),
+        (json!({"breakwater.dev/pause-remediation": "false"}), false),
+        (json!({"breakwater.dev/pause-remediation": ""}), true),
+        (json!({}), false),
+    ] {
+        let namespace = json!({"metadata": {"name": "shop", "uid": "ns-1", "annotations": annotations}});
+        let namespace: NamespaceObject = serde_json::from_value(namespace).unwrap();
+        assert!(world.cluster.namespaces.follow(Event::Apply(namespace), rows::namespace), "it is a change");
+        let web = world.get(WorkloadKind::Deployment, "web").unwrap();
+        assert_eq!(web.namespace_paused, is_paused, "{annotations}");
+    }
+}

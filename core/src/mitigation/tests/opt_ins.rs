@@ -259,3 +259,16 @@ fn the_first_trigger_that_holds_decides() {
     world.live_through(minutes(300));
     assert!(world.log.is_empty(), "no trigger, no action");
 }
+
+// Rule 18: a pause that the watch told of is known before anything is read, and its end as well.
+#[test]
+fn a_pause_of_the_namespace_is_known_from_the_cache() {
+    let mut world = World::due();
+    world.objects[0].cached.namespace_paused = true;
+    let plan = world.think(0, None);
+    // The notice is attended to further, and nothing else.
+    assert!(matches!(plan.step, None | Some(Step::Save { .. })), "{:?}", plan.step);
+    assert!(plan.statuses[POLICY].reason.starts_with("Paused: "), "{:?}", plan.statuses);
+    world.objects[0].cached.namespace_paused = false;
+    assert_eq!(world.think(0, None).step, Some(Step::ReadTarget));
+}

@@ -119,6 +119,7 @@ fn workload(name: &str, image: &str, runs: bool) -> Arc<Workload> {
         replicas: Some(i32::from(runs)),
         running_pods: i32::from(runs),
         injected: vec![],
+        namespace_paused: false,
         finished: false,
         controlled_by: None,
         containers: vec![container],

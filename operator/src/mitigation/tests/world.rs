@@ -51,6 +51,7 @@ pub(super) fn workload() -> Workload {
         replicas: Some(3),
         running_pods: 3,
         injected: vec![],
+        namespace_paused: false,
         finished: false,
         controlled_by: None,
         pull_secrets: vec![],
