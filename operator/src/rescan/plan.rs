@@ -152,8 +152,12 @@ fn wants(
         };
         for image in &workload.running {
             let ImageIdentity::Pullable { repository, digest } = &image.identity else { continue };
+            // Almost all images are known, and that is the cheapest question.
+            if !is_unknown(&image.identity, &image.platform) {
+                continue;
+            }
             let askers = asking(&image.image);
-            if !askers.is_empty() && is_unknown(&image.identity, &image.platform) {
+            if !askers.is_empty() {
                 let subject = (Subject::Digest(digest.clone()), image.platform.clone());
                 wants.entry(subject).or_default().add(workload, repository, &askers);
             }

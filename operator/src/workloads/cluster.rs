@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    hash::{Hash, Hasher as _},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -154,8 +155,19 @@ impl Cluster {
         ]
     }
 
-    fn owner(&self, uid: &str) -> Option<(&str, &Owner)> {
-        self.owners().into_iter().find_map(|table| table.entry(uid))
+    /// The owner with this UID. The table of the claimed kind is asked first; an object of another kind shows that the claim is wrong.
+    fn owner(&self, kind: WorkloadKind, uid: &str) -> Option<(&str, &Owner)> {
+        let of_kind = match kind {
+            WorkloadKind::Deployment => Some(&self.deployments),
+            WorkloadKind::ReplicaSet => Some(&self.replica_sets),
+            WorkloadKind::StatefulSet => Some(&self.stateful_sets),
+            WorkloadKind::DaemonSet => Some(&self.daemon_sets),
+            WorkloadKind::Job => Some(&self.jobs),
+            WorkloadKind::CronJob => Some(&self.cron_jobs),
+            WorkloadKind::Pod => None,
+        };
+        let found = of_kind.and_then(|table| table.entry(uid));
+        found.or_else(|| self.owners().into_iter().find_map(|table| table.entry(uid)))
     }
 
     fn above(&self, kind: WorkloadKind, namespace: &str, controller: Option<&Controller>) -> Above<'_> {
@@ -163,7 +175,7 @@ impl Cluster {
         let Some((controller, owner_kind)) = claimed.filter(|(_, owner)| makes(*owner, kind)) else {
             return Above::Nothing;
         };
-        match self.owner(&controller.uid) {
+        match self.owner(owner_kind, &controller.uid) {
             Some((uid, owner)) if owner.id.kind == owner_kind && owner.id.namespace == namespace => {
                 Above::Owner(uid, owner)
             }
@@ -212,40 +224,73 @@ impl Cluster {
         self.orphans.keys().any(|uid| self.is_held_back(uid, now))
     }
 
-    /// Every workload, from top owners and bare pods, as of `now` on the clock of [`Self::note_orphans`].
-    pub(super) fn workloads(&self, now: Instant) -> BTreeMap<WorkloadRef, Workload> {
-        let namespaces: HashMap<&str, &NamespaceRow> =
-            self.namespaces.iter().map(|(_, row)| (row.name.as_ref(), row)).collect();
+    /// Every workload, from top owners and bare pods, as of `now` on the clock of [`Self::note_orphans`]. What is in `before` and made of
+    /// the same rows is taken over: a change of one pod costs the assembly of its own workload.
+    pub(super) fn workloads(&self, before: &Assembled, now: Instant) -> Assembled {
+        let namespaces: HashMap<&str, (&NamespaceRow, u64)> = self
+            .namespaces
+            .revised()
+            .map(|(_, row, revision)| (row.name.as_ref(), (row, revision)))
+            .collect();
         let platforms: HashMap<&str, &Platform> =
             self.nodes.iter().map(|(_, row)| (row.name.as_ref(), &row.platform)).collect();
-        let mut pods_of: HashMap<&str, Vec<&PodRow>> = HashMap::new();
-        let mut workloads = BTreeMap::new();
-        let mut add = |uid: &str, owner: &Owner, pods: &[&PodRow]| {
-            let workload = assemble(uid, owner, pods, &namespaces, &platforms);
-            workloads.insert(workload.id.clone(), workload);
+        let mut pods_of: HashMap<&str, (Vec<&PodRow>, u64)> = HashMap::new();
+        let mut assembled = HashMap::new();
+        let mut add = |uid: &str, owner: &Owner, pods: &[&PodRow], rows: u64| {
+            let namespace = namespaces.get(owner.id.namespace.as_str());
+            let revisions = [namespace.map_or(0, |(_, revision)| *revision), self.nodes.revision()];
+            let made_of = rows.wrapping_add(fingerprint(&revisions));
+            let known = before.get(uid).filter(|known| known.made_of == made_of);
+            let one = known.cloned().unwrap_or_else(|| {
+                let workload = assemble(uid, owner, pods, namespace.map(|(row, _)| *row), &platforms);
+                One { made_of, workload: Arc::new(workload) }
+            });
+            assembled.insert(Box::from(uid), one);
         };
-        for (uid, pod) in self.pods.iter() {
+        for (uid, pod, revision) in self.pods.revised() {
+            let row = fingerprint(&[revision]);
             match self.top(WorkloadKind::Pod, &pod.namespace, uid, pod.controller.as_ref(), now) {
-                Top::Owner(uid) => pods_of.entry(uid).or_default().push(pod),
+                Top::Owner(uid) => {
+                    let (pods, rows) = pods_of.entry(uid).or_default();
+                    pods.push(pod);
+                    *rows = rows.wrapping_add(row);
+                }
                 // What terminates without an owner is being collected.
                 Top::Itself if pod.state == PodState::Terminating && self.orphans.contains_key(uid) => {}
-                Top::Itself => add(uid, &pod.as_owner(), &[pod]),
+                Top::Itself => add(uid, &pod.as_owner(), &[pod], row),
                 Top::HeldBack => {}
             }
         }
-        for (uid, owner) in self.owners().into_iter().flat_map(Table::iter) {
+        for (uid, owner, revision) in self.owners().into_iter().flat_map(Table::revised) {
             let top = self.top(owner.id.kind, &owner.id.namespace, uid, owner.controller.as_ref(), now);
             if !matches!(top, Top::Itself) {
                 continue;
             }
-            let pods = pods_of.get(uid).map(Vec::as_slice).unwrap_or_default();
+            let (pods, rows) = pods_of.remove(uid).unwrap_or_default();
             // Of a ReplicaSet without pods nothing is known.
             if owner.template.is_some() || !pods.is_empty() {
-                add(uid, owner, pods);
+                add(uid, owner, &pods, rows.wrapping_add(fingerprint(&[0, revision])));
             }
         }
-        workloads
+        assembled
     }
+}
+
+/// Workloads by the UID of their top owner.
+pub(super) type Assembled = HashMap<Box<str>, One>;
+
+/// A workload and a fingerprint of the rows that it was made of.
+#[derive(Debug, Clone)]
+pub(super) struct One {
+    made_of: u64,
+    pub(super) workload: Arc<Workload>,
+}
+
+/// Returns a number that is another for other revisions; the sum of several does not depend on their order.
+fn fingerprint(revisions: &[u64]) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    revisions.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl PodRow {
@@ -270,7 +315,7 @@ fn assemble(
     uid: &str,
     owner: &Owner,
     pods: &[&PodRow],
-    namespaces: &HashMap<&str, &NamespaceRow>,
+    namespace: Option<&NamespaceRow>,
     platforms: &HashMap<&str, &Platform>,
 ) -> Workload {
     let of_a_job = matches!(owner.id.kind, WorkloadKind::Job | WorkloadKind::CronJob);
@@ -296,7 +341,6 @@ fn assemble(
     // No template has ephemeral containers: they are those of a pod.
     template.containers.retain(|container| container.kind != ContainerKind::Ephemeral);
     let injected = injected(&template, telling);
-    let namespace = namespaces.get(owner.id.namespace.as_str());
     Workload {
         id: owner.id.clone(),
         uid: uid.to_owned(),

@@ -27,7 +27,10 @@ use breakwater_core::{
 };
 use tokio::sync::{Notify, watch};
 
-use self::{cluster::Cluster, rows::Pool};
+use self::{
+    cluster::{Assembled, Cluster},
+    rows::Pool,
+};
 use crate::{
     changes::{Changes, Subscription},
     context::Context,
@@ -54,6 +57,8 @@ struct Inner {
 struct Facts {
     cluster: Cluster,
     pool: Pool,
+    /// As last published.
+    assembled: Assembled,
 }
 
 #[derive(Debug, Default)]
@@ -135,7 +140,7 @@ impl Workloads {
     /// Lets a watch change the facts; `change` says whether it did.
     fn update(&self, change: impl FnOnce(&mut Cluster, &mut Pool) -> bool) {
         let mut facts = self.0.facts.lock().unwrap_or_else(PoisonError::into_inner);
-        let Facts { cluster, pool } = &mut *facts;
+        let Facts { cluster, pool, .. } = &mut *facts;
         if change(cluster, pool) {
             self.0.changed.notify_one();
         }
@@ -144,30 +149,31 @@ impl Workloads {
     /// Makes the facts visible, unless they are incomplete or as before. Workloads that did not change stay the same allocation.
     /// Returns whether an object is held back until its owner is seen: then ask again.
     fn publish(&self, now: Instant) -> bool {
-        let (mut workloads, platforms, held_back) = {
-            let mut facts = self.0.facts.lock().unwrap_or_else(PoisonError::into_inner);
-            if !facts.cluster.is_listed() {
-                return false;
-            }
-            let held_back = facts.cluster.note_orphans(now);
-            (facts.cluster.workloads(now), facts.cluster.platforms(), held_back)
-        };
+        let mut facts = self.0.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        if !facts.cluster.is_listed() {
+            return false;
+        }
+        let held_back = facts.cluster.note_orphans(now);
+        let platforms = facts.cluster.platforms();
+        let mut assembled = facts.cluster.workloads(&facts.assembled, now);
         let before = self.0.published.load();
         let (mut next, mut changed) = (BTreeMap::new(), Vec::new());
-        while let Some((id, mut workload)) = workloads.pop_first() {
-            let known = before.workloads.get(&id);
-            if let Some(known) = known {
-                last_run::keep(&mut workload, known);
-            }
-            let kept = match known.filter(|known| ***known == workload) {
-                Some(known) => Arc::clone(known),
-                None => {
-                    changed.push(id.clone());
-                    Arc::new(workload)
+        for one in assembled.values_mut() {
+            let known = before.workloads.get(&one.workload.id);
+            if let Some(known) = known.filter(|known| !Arc::ptr_eq(known, &one.workload)) {
+                last_run::keep(Arc::make_mut(&mut one.workload), known);
+                if **known == *one.workload {
+                    one.workload = Arc::clone(known);
                 }
-            };
-            next.insert(id, kept);
+            }
+            if known.is_none_or(|known| !Arc::ptr_eq(known, &one.workload)) {
+                changed.push(one.workload.id.clone());
+            }
+            next.insert(one.workload.id.clone(), Arc::clone(&one.workload));
         }
+        facts.assembled = assembled;
+        drop(facts);
+        changed.sort_unstable();
         changed.extend(before.workloads.keys().filter(|id| !next.contains_key(*id)).cloned());
         if before.complete && changed.is_empty() && before.platforms == platforms {
             return held_back;

@@ -7,15 +7,24 @@ use kube::runtime::watcher::Event;
 /// A watch's objects, pruned. Holds as many rows as the cluster has objects of the kind.
 #[derive(Debug)]
 pub(super) struct Table<V> {
-    rows: HashMap<Box<str>, V>,
+    rows: HashMap<Box<str>, Row<V>>,
+    /// How many rows were put so far.
+    revision: u64,
     /// UIDs met since a re-list began: what it did not name is gone.
     relisting: Option<HashSet<Box<str>>>,
     listed: bool,
 }
 
+/// A row and the number of the change that made it what it is: equal numbers are equal rows.
+#[derive(Debug)]
+struct Row<V> {
+    value: V,
+    revision: u64,
+}
+
 impl<V> Default for Table<V> {
     fn default() -> Self {
-        Self { rows: HashMap::new(), relisting: None, listed: false }
+        Self { rows: HashMap::new(), revision: 0, relisting: None, listed: false }
     }
 }
 
@@ -39,37 +48,45 @@ impl<V: PartialEq> Table<V> {
                 if let Some(met) = self.relisting.take() {
                     self.rows.retain(|uid, _| met.contains(uid));
                 }
+                self.revision = self.revision.wrapping_add(1);
                 let first = !std::mem::replace(&mut self.listed, true);
                 first || self.rows.len() != before
             }
             Event::Apply(object) => read(object).is_some_and(|(uid, row)| self.put(uid, row)),
             Event::Delete(object) => {
-                read(object).is_some_and(|(uid, _)| self.rows.remove(uid.as_str()).is_some())
+                let gone = read(object).is_some_and(|(uid, _)| self.rows.remove(uid.as_str()).is_some());
+                self.revision = self.revision.wrapping_add(u64::from(gone));
+                gone
             }
         }
     }
 
-    fn put(&mut self, uid: String, row: V) -> bool {
-        match self.rows.get_mut(uid.as_str()) {
-            Some(known) if *known == row => false,
-            Some(known) => {
-                *known = row;
-                true
-            }
-            None => {
-                self.rows.insert(uid.into(), row);
-                true
-            }
+    fn put(&mut self, uid: String, value: V) -> bool {
+        if self.rows.get(uid.as_str()).is_some_and(|known| known.value == value) {
+            return false;
         }
+        self.revision = self.revision.wrapping_add(1);
+        self.rows.insert(uid.into(), Row { value, revision: self.revision });
+        true
     }
 
     /// The row with its UID, as the table keeps it.
     pub(super) fn entry(&self, uid: &str) -> Option<(&str, &V)> {
-        self.rows.get_key_value(uid).map(|(uid, row)| (uid.as_ref(), row))
+        self.rows.get_key_value(uid).map(|(uid, row)| (uid.as_ref(), &row.value))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
-        self.rows.iter().map(|(uid, row)| (uid.as_ref(), row))
+        self.revised().map(|(uid, row, _)| (uid, row))
+    }
+
+    /// Every row with the number of its last change.
+    pub(super) fn revised(&self) -> impl Iterator<Item = (&str, &V, u64)> {
+        self.rows.iter().map(|(uid, row)| (uid.as_ref(), &row.value, row.revision))
+    }
+
+    /// The number of the last change of any row; a row that went away counts as well where a re-list or a deletion took it.
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// Whether the first list is complete.

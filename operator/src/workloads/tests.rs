@@ -88,16 +88,18 @@ impl World {
         });
     }
 
+    fn at(&self, now: Instant) -> std::collections::BTreeMap<WorkloadRef, Workload> {
+        let assembled = self.cluster.workloads(&Default::default(), now).into_values();
+        assembled.map(|one| (one.workload.id.clone(), (*one.workload).clone())).collect()
+    }
+
     fn get(&self, kind: WorkloadKind, name: &str) -> Option<Workload> {
-        self.cluster.workloads(*NOW).remove(&WorkloadRef {
-            kind,
-            namespace: "shop".into(),
-            name: name.into(),
-        })
+        let id = WorkloadRef { kind, namespace: "shop".into(), name: name.into() };
+        self.at(*NOW).remove(&id)
     }
 
     fn names(&self) -> Vec<String> {
-        self.cluster.workloads(*NOW).keys().map(ToString::to_string).collect()
+        self.at(*NOW).keys().map(ToString::to_string).collect()
     }
 }
 
@@ -425,7 +427,7 @@ fn a_forged_owner_hides_a_pod_for_a_moment_only() {
     assert!(world.names().is_empty());
     let later = *NOW + ORPHAN_WAIT;
     assert!(!world.cluster.note_orphans(later), "the first sight counts, not the last");
-    let found: Vec<_> = world.cluster.workloads(later).into_values().collect();
+    let found: Vec<_> = world.at(later).into_values().collect();
     let [x] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!((x.id.name.as_str(), x.labels["app"].as_str(), x.running.len()), ("x", "web", 1));
     world.replica_set("no", None);
@@ -534,4 +536,33 @@ fn a_pause_of_the_namespace_is_a_fact_of_its_workloads_both_ways() {
         let web = world.get(WorkloadKind::Deployment, "web").unwrap();
         assert_eq!(web.namespace_paused, is_paused, "{annotations}");
     }
+}
+
+#[test]
+fn a_change_of_one_pod_assembles_its_own_workload_and_no_other() {
+    let mut world = web();
+    world.deployment(json!({"metadata": {"name": "other", "namespace": "shop", "uid": "dep-2"}, "spec": {"replicas": 0, "template": simple_template()}}));
+    let first = world.cluster.workloads(&Default::default(), *NOW);
+    let is_same = |a: &super::cluster::Assembled, b: &super::cluster::Assembled, uid: &str| {
+        std::sync::Arc::ptr_eq(&a[uid].workload, &b[uid].workload)
+    };
+    let again = world.cluster.workloads(&first, *NOW);
+    assert!(is_same(&first, &again, "dep-1") && is_same(&first, &again, "dep-2"), "nothing changed");
+    // A heartbeat of the node changes no row.
+    let node = json!({"metadata": {"name": "n1", "uid": "node-1"}, "status": {"nodeInfo": {"operatingSystem": "linux", "architecture": "amd64"}}});
+    let node: NodeObject = serde_json::from_value(node).unwrap();
+    assert!(!world.cluster.nodes.follow(Event::Apply(node), |o| rows::node(o, &mut world.pool)));
+    let owner = controller("apps/v1", "ReplicaSet", "web-1", "rs-web-1");
+    world.pod(running_pod("one-more", Some(owner.clone()), "r.test/app:9"));
+    let third = world.cluster.workloads(&again, *NOW);
+    assert!(!is_same(&again, &third, "dep-1") && is_same(&again, &third, "dep-2"));
+    world.pod_event(Event::Delete, running_pod("one-more", Some(owner), "r.test/app:9"));
+    let fourth = world.cluster.workloads(&third, *NOW);
+    assert!(!is_same(&third, &fourth, "dep-1") && is_same(&third, &fourth, "dep-2"));
+    assert_eq!(fourth["dep-1"].workload, first["dep-1"].workload);
+    let namespace = json!({"metadata": {"name": "shop", "uid": "ns-1", "labels": {"team": "b"}}});
+    let namespace: NamespaceObject = serde_json::from_value(namespace).unwrap();
+    world.cluster.namespaces.follow(Event::Apply(namespace), rows::namespace);
+    let fifth = world.cluster.workloads(&fourth, *NOW);
+    assert!(!is_same(&fourth, &fifth, "dep-1") && !is_same(&fourth, &fifth, "dep-2"), "a label of all");
 }
