@@ -1,6 +1,7 @@
 //! Which running images to scan now. Pure.
 
 use std::{
+    cell::LazyCell,
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
@@ -141,18 +142,18 @@ fn wants(
     };
     let mut wants: BTreeMap<(Subject, Platform), Want> = BTreeMap::new();
     for workload in facts.workloads {
-        let selects = |asker: &&Asker| asker.policy.selector.selects(workload, &asker.policy.id.namespace);
-        let askers: Vec<&Asker> = facts.askers.iter().filter(selects).collect();
-        if askers.is_empty() || workload.finished {
+        if workload.finished {
             continue;
         }
+        // Almost all images are known, and that is the cheapest question: the selectors of policies are asked last.
+        let selects = |asker: &&Asker| asker.policy.selector.selects(workload, &asker.policy.id.namespace);
+        let askers = LazyCell::new(|| facts.askers.iter().filter(selects).collect::<Vec<&Asker>>());
         let asking = |image: &str| -> Vec<&Asker> {
             let name = image.parse().map_or_else(|_| image.to_owned(), |r: ImageReference| r.name());
             askers.iter().copied().filter(|asker| asker.policy.selector.selects_image(&name)).collect()
         };
         for image in &workload.running {
             let ImageIdentity::Pullable { repository, digest } = &image.identity else { continue };
-            // Almost all images are known, and that is the cheapest question.
             if !is_unknown(&image.identity, &image.platform) {
                 continue;
             }
@@ -169,12 +170,15 @@ fn wants(
                 continue;
             }
             let Ok(image) = container.image.parse::<ImageReference>() else { continue };
-            let askers = asking(&container.image);
-            for platform in facts.platforms.iter().filter(|_| !askers.is_empty()) {
+            for platform in facts.platforms {
                 let namespace = &workload.id.namespace;
                 let known = asked_for(&container.image, platform, |image| tag_of(namespace, image, platform));
                 if known.is_some_and(|(identity, platform)| !is_unknown(&identity, &platform)) {
                     continue;
+                }
+                let askers = asking(&container.image);
+                if askers.is_empty() {
+                    break;
                 }
                 let subject = match &image.digest {
                     Some(digest) => Subject::Digest(digest.clone()),
